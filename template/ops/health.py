@@ -20,10 +20,10 @@ PAUSE_SECONDS = 0.2
 
 
 def setting(name: str, default: str) -> str:
-    """A setting from the environment, else from `.env` in the current folder, else `default`."""
+    """A setting from the environment, else from the file that ENV_FILE names (`.env`), else `default`."""
     if name in os.environ:
         return os.environ[name] or default
-    path = Path(".env")
+    path = Path(os.environ.get("ENV_FILE", ".env"))
     text = path.read_text("utf-8", "replace") if path.is_file() else ""
     found = re.findall(rf"^\s*(?:export\s+)?{name}\s*=\s*([^\s#]*)", text, re.MULTILINE | re.IGNORECASE)
     return (found[-1].strip("'\"") if found else "") or default
@@ -49,13 +49,13 @@ def probe(url: str) -> tuple[int, str]:
         return 1, f"not ready: {url} does not answer ({reason})"
     try:
         envelope = json.loads(body)
-        version = envelope["data"].get("version") if "data" in envelope else None
-        detail = version if "data" in envelope else envelope["error"]["detail"]
+        if status == 200 and envelope["data"]["ok"] is True:
+            return 0, f"ready: {url}"
+        checks = envelope.get("data", {}).get("checks", [])
+        failing = [f"{check['name']}: {check['detail']}" for check in checks if not check["ok"]]
+        return 1, f"not ready: {url} answered {status}: {'; '.join(failing) or envelope['error']['detail']}"
     except (ValueError, KeyError, TypeError, AttributeError):
-        return 2, f"cannot tell: {url} answered {status}, but not in the envelope of this service"
-    if status == 200:  # noqa: PLR2004 - the one good status
-        return 0, f"ready: {url}" + (f" (version {detail})" if detail else "")
-    return 1, f"not ready: {url} answered {status}: {detail}"
+        return 2, f"cannot tell: {url} answered {status}, but not as this service does"
 
 
 def main(arguments: list[str] | None = None) -> int:
