@@ -1,0 +1,60 @@
+# Plumbline's own targets. Each sets itself up from nothing: Python 3.11+, git and make are enough.
+SHELL := /bin/sh
+.SHELLFLAGS := -eu -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+PYTHON ?= python3
+UV_PIN := uv>=0.13.8,<0.14
+run := .tools/bin/python
+
+# All that is written stays in this folder; only pip's and uv's caches lie where those tools keep them.
+export COPIER_CACHE_DIR := $(CURDIR)/.work/copier
+export PYTHONDONTWRITEBYTECODE := 1
+
+.PHONY: help
+help: ## say what can be done here
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-14s %s\n", $$1, $$2}' Makefile
+
+.PHONY: demo
+demo: .tools/ready ## render the default service, start it, show three answers, stop it
+	@$(run) tests/demo.py
+
+.PHONY: new
+new: .tools/ready ## make your own service: make new DEST=../orders
+	@test -n "$(DEST)" || { echo "found no DEST, expected a new folder: make new DEST=../orders" >&2; exit 2; }
+	@$(run) -m copier copy $(ARGS) --vcs-ref "$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD)" "$(CURDIR)" "$(DEST)"
+
+.PHONY: test
+test: .tools/ready ## run every check small (12 minutes at most on 2 cores)
+	@mkdir -p .work
+	@$(run) -m pytest $(ARGS)
+
+.PHONY: soak
+soak: .tools/ready ## run the large numbers and note them in docs/reference/soak.md
+	@$(run) tests/soak.py
+
+.PHONY: check
+check: .tools/ready ## format, lint and audit this repository
+	@$(run) -m ruff format --check .
+	@$(run) -m ruff check .
+	@.tools/bin/zizmor --offline --quiet .github/workflows
+
+.PHONY: bench
+bench: .tools/ready ## measure what a render costs, as ratios of processor time
+	@$(run) tests/bench.py
+
+.PHONY: release-check
+release-check: check test ## all that must hold before a tag: committed, checked, tested, noted
+	@test -z "$$(git status --porcelain)" || { echo "found uncommitted changes, expected none" >&2; exit 1; }
+	@! git describe --tags --exact-match HEAD 2>/dev/null || { echo "found a tag here already: tags never move" >&2; exit 1; }
+	@grep -q '^## Unreleased' CHANGELOG.md || { echo "found no '## Unreleased' in CHANGELOG.md" >&2; exit 1; }
+
+.tools/ready: pyproject.toml Makefile
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
+		|| { echo "found $$($(PYTHON) --version), expected Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 2; }
+	@echo "setting up .tools (once)" >&2
+	@$(PYTHON) -m venv --clear .tools
+	@.tools/bin/python -m pip install --quiet --disable-pip-version-check "$(UV_PIN)"
+	@.tools/bin/python -m uv pip install --quiet --python .tools/bin/python --group test
+	@touch $@

@@ -1,0 +1,138 @@
+"""What every test stands on: a throw-away release of the working tree and what is rendered from it, once."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import copier
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+
+# A profile is a named set of answers; `render("bare", license="MIT")` adds to one.
+PROFILES: dict[str, dict[str, str]] = {
+    "default": {},
+    "bare": {"ci": "none", "deploy": "none"},
+    "everything": {"ci": "both", "deploy": "compose", "license": "Apache-2.0"},
+}
+
+Render = Callable[..., Path]
+
+
+def git(folder: Path, *arguments: str) -> str:
+    """Run git in a folder with an identity of its own and return what it prints."""
+    identity = [
+        "-c",
+        "user.name=Plumbline",
+        "-c",
+        "user.email=plumbline@example.invalid",
+        "-c",
+        "commit.gpgsign=false",
+    ]
+    done = subprocess.run(
+        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
+    return done.stdout
+
+
+def commit_all(folder: Path, message: str) -> None:
+    """Commit all of a folder, making a repository of it if it is none."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "--quiet", "--initial-branch=main")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--no-verify", "--message", message)
+
+
+def release(template: Path, version: str) -> None:
+    """Commit a template as it stands and tag it."""
+    commit_all(template, f"release {version}")
+    git(template, "tag", version)
+
+
+def copy_service(template: Path, destination: Path, **answers: str) -> Path:
+    """Render a service as a user does, never with --trust."""
+    copier.run_copy(str(template), destination, data=answers, defaults=True, quiet=True, unsafe=False)
+    return destination
+
+
+def update_service(service: Path, **answers: str) -> None:
+    """Update a committed service as a user does, never with --trust."""
+    copier.run_update(service, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def no_user_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Keep the machine's git and Copier settings out of every result."""
+    settings = tmp_path_factory.mktemp("settings") / "settings.yml"
+    settings.write_text("{}\n")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
+        patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
+        patch.setenv("COPIER_SETTINGS_PATH", str(settings))
+        yield
+
+
+@pytest.fixture(scope="session")
+def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a release 1.0.0 of the working tree, uncommitted files included. Not to be written."""
+    folder = tmp_path_factory.mktemp("template") / "plumbline"
+    for name in git(ROOT, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0"):
+        if name and (ROOT / name).is_file():
+            (folder / name).parent.mkdir(parents=True, exist_ok=True)
+            shutil.copy2(ROOT / name, folder / name)
+    release(folder, "1.0.0")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
+    """Return `render(profile, **answers)`: the service's folder, rendered once a run. Not to be written."""
+    done: dict[tuple, Path] = {}
+
+    def _render(profile: str = "default", **answers: str) -> Path:
+        wanted = {**PROFILES[profile], **answers}
+        key = tuple(sorted(wanted.items()))
+        if key not in done:
+            done[key] = copy_service(template, tmp_path_factory.mktemp("render") / "service", **wanted)
+            git(done[key], "init", "--quiet")  # else tools would read this repository's .gitignore
+        return done[key]
+
+    return _render
+
+
+@pytest.fixture
+def own_template(template: Path, tmp_path: Path) -> Path:
+    """Return a template of the test's own, at release 1.0.0, which it may change and release again."""
+    folder = tmp_path / "own template"
+    shutil.copytree(template, folder, symlinks=True)
+    return folder
+
+
+@pytest.fixture
+def service(own_template: Path, tmp_path: Path) -> Path:
+    """Return a committed service rendered from `own_template`, which the test may change."""
+    folder = copy_service(own_template, tmp_path / "my service")
+    commit_all(folder, "render")
+    return folder
+
+
+def _skipped(config: pytest.Config) -> list[str]:
+    reporter = config.pluginmanager.get_plugin("terminalreporter")
+    return [report.nodeid for report in reporter.stats.get("skipped", [])] if reporter else []
+
+
+def pytest_sessionfinish(session: pytest.Session) -> None:
+    """With CI set, a skipped test is a failure."""
+    if os.environ.get("CI") and _skipped(session.config) and session.exitstatus == pytest.ExitCode.OK:
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """Name every skipped test in the last line."""
+    if names := _skipped(config):
+        print(
+            f"{len(names)} skipped{', a failure in CI' if os.environ.get('CI') else ''}: {', '.join(names)}"
+        )

@@ -1,0 +1,55 @@
+"""Every outside program a test needs: its version, how it is had without root, what is skipped without it.
+
+Imports pytest and the standard library only. A test calls `require`; nothing else looks for programs.
+"""
+
+import os
+import shutil
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+# What `make` installed stands beside the Python that runs the tests.
+INSTALLED = Path(sys.executable).parent
+
+
+@dataclass(frozen=True)
+class Tool:
+    """One program: `had` says how to get it without root, `without` what is skipped when it is absent."""
+
+    name: str
+    version: str
+    had: str
+    without: str
+
+
+TOOLS = {
+    tool.name: tool
+    for tool in (
+        Tool("git", "2.30 or newer", "a prerequisite", "everything"),
+        Tool("make", "GNU 3.81 or newer", "a prerequisite", "what runs a service's targets"),
+        Tool(
+            "uv", "see pyproject.toml", "`make test` installs it in .tools", "what resolves or runs a service"
+        ),
+        Tool("ruff", "see pyproject.toml", "`make test` installs it in .tools", "format and lint of renders"),
+    )
+}
+
+
+def require(name: str) -> str:
+    """Return the path of a program named in TOOLS; without it, skip the test and say what is lost."""
+    tool = TOOLS[name]
+    found = shutil.which(name, path=os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]))
+    if found is None:
+        pytest.skip(f"needs {tool.name} {tool.version} ({tool.had}); without it: {tool.without}")
+    return found
+
+
+def user_environment(**more: str) -> dict[str, str]:
+    """Build a user's environment: the tools of `make` first on PATH, no virtual environment active."""
+    kept = {
+        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "CI", "MAKEFLAGS"}
+    }
+    return {**kept, "PATH": os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]), **more}
