@@ -1,0 +1,1 @@
+"""The service. `chassis/` comes with the template; `main`, `settings`, `api/` and `domains/` are the team's."""

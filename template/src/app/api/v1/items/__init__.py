@@ -1,0 +1,1 @@
+"""The sample, over HTTP. `make remove-sample` takes it out."""

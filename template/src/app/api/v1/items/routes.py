@@ -1,0 +1,46 @@
+"""Routes of the sample: HTTP in, HTTP out. What is decided, is decided in `domains/items/service.py`."""
+
+from typing import Annotated
+
+from fastapi import Path, Response
+
+from app.api.v1.items.schemas import ItemIn, ItemOut
+from app.chassis.http import MAX_ID, ExpectedVersion, Page, Paging, Read, Router, Tags, Write
+from app.domains.items import service
+
+router = Router(prefix="/items", tags=["items"])
+
+ItemId = Annotated[int, Path(ge=1, le=MAX_ID, description="Key of the item")]
+
+
+@router.get("", summary="List items, newest first")
+async def list_items(work: Read, paging: Paging) -> Page[ItemOut]:
+    items, total = await service.list_items(work, offset=paging.offset, limit=paging.limit)
+    return paging.page_of(ItemOut, items, total)
+
+
+@router.post("", status_code=201, summary="Create an item")
+async def create_item(work: Write, body: ItemIn, tags: Tags, response: Response) -> ItemOut:
+    item = await service.create_item(work, **body.model_dump())
+    tags.set(item.version)
+    response.headers["Location"] = f"/v1/items/{item.id}"
+    return ItemOut.model_validate(item)
+
+
+@router.get("/{item_id}", summary="Read an item")
+async def read_item(work: Read, item_id: ItemId, tags: Tags) -> ItemOut:
+    item = await service.read_item(work, item_id)
+    tags.set(item.version)
+    return ItemOut.model_validate(item)
+
+
+@router.put("/{item_id}", summary="Replace an item; If-Match names the version you read")
+async def replace_item(work: Write, item_id: ItemId, body: ItemIn, expected: ExpectedVersion, tags: Tags) -> ItemOut:
+    item = await service.replace_item(work, item_id, expected_version=expected, **body.model_dump())
+    tags.set(item.version)
+    return ItemOut.model_validate(item)
+
+
+@router.delete("/{item_id}", status_code=204, summary="Delete an item; If-Match names the version you read")
+async def delete_item(work: Write, item_id: ItemId, expected: ExpectedVersion) -> None:
+    await service.delete_item(work, item_id, expected_version=expected)

@@ -1,0 +1,107 @@
+"""Commands of `python -m app`. Exit codes: 0 good, 1 found something bad, 2 could not tell or wrong use."""
+
+import asyncio
+import json
+import sys
+from typing import Annotated
+
+import typer
+
+from app.chassis.cli import sample, show
+from app.chassis.cli.loading import load_service
+from app.chassis.settings import SettingsError
+
+__all__ = ["cli", "main"]
+
+cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+_Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
+
+
+def main() -> None:
+    """Run the command line; settings that cannot be used are one message and exit code 2."""
+    try:
+        cli()
+    except SettingsError as error:
+        fail(f"settings cannot be used:\n{error}")
+
+
+def fail(message: str, code: int = 2) -> None:
+    """Say what went wrong on standard error and leave with `code`."""
+    print(message, file=sys.stderr)
+    sys.exit(code)
+
+
+@cli.command()
+def serve(
+    host: Annotated[str | None, typer.Option(help="Address to listen on; wins over HOST.")] = None,
+    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port to listen on; wins over PORT.")] = None,
+) -> None:
+    """Run the service until SIGTERM or Ctrl-C."""
+    from app.chassis.server import serve as run
+
+    service = load_service()
+    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
+    sys.exit(run(service, service.state.settings.model_copy(update=given)))
+
+
+@cli.command()
+def routes(*, as_json: _Json = False) -> None:
+    """List every route: methods, path, name, where it is defined."""
+    rows = show.route_rows(load_service())
+    print(json.dumps(rows, indent=2) if as_json else show.table(rows))
+
+
+@cli.command()
+def settings(*, as_json: _Json = False) -> None:
+    """List every setting: variable, value (secrets hidden), default, meaning."""
+    rows = show.setting_rows()
+    print(json.dumps(rows, indent=2) if as_json else show.table(rows))
+    for warning in show.unknown_names():
+        print(warning, file=sys.stderr)
+
+
+@cli.command()
+def openapi(
+    version: Annotated[str | None, typer.Option(help="API version, such as v1; default: the newest.")] = None,
+) -> None:
+    """Print the OpenAPI document of one API version."""
+    apps = load_service().versions.apps
+    name = version or (list(apps)[-1] if apps else "")
+    if name not in apps:
+        fail(f"no API version {name or 'at all'}; expected one of: {', '.join(apps) or 'none served'}")
+    print(json.dumps(apps[name].openapi(), indent=2))
+
+
+@cli.command()
+def migrate(
+    to: Annotated[str, typer.Option(help="Revision to reach: head, a number, or -1 for one step back.")] = "head",
+) -> None:
+    """Bring the database to a revision; `head` by default."""
+    from alembic.util import CommandError
+
+    from app.chassis.database import migrations
+
+    database = load_service().state.database
+    try:
+        back = to.startswith("-") or to == "base"
+        lines = asyncio.run((migrations.downgrade if back else migrations.upgrade)(database, to))
+    except CommandError as error:
+        fail(f"not migrated: {error}; expected head, base, -1 or one of the numbers in migrations/versions/")
+    else:
+        print("\n".join(lines))
+
+
+@cli.command()
+def migration(name: Annotated[str, typer.Argument(help="What it does, such as 'add price to items'.")]) -> None:
+    """Write the next revision from what the models say beyond the revisions so far."""
+    from app.chassis.database import migrations
+
+    load_service()
+    print(migrations.new_revision(name))
+
+
+@cli.command("remove-sample")
+def remove_sample() -> None:
+    """Remove the sample `items`: routes, domain, tests, and its table by a new revision."""
+    for line in sample.remove():
+        print(line)

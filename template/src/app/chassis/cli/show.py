@@ -1,0 +1,83 @@
+"""What `routes` and `settings` print. May import settings and redaction."""
+
+import difflib
+import inspect
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi.routing import iter_route_contexts
+from pydantic import SecretStr
+
+from app.chassis.about import project_root
+from app.chassis.cli.loading import loaded_settings
+from app.chassis.observability.redact import HIDDEN, redact_text
+
+__all__ = ["route_rows", "setting_rows", "table", "unknown_names"]
+
+
+def route_rows(service: Any) -> list[dict[str, str]]:
+    """One row a route, versions first."""
+    apps = [(f"/{name}", app) for name, app in service.versions.apps.items()] + [("", service)]
+    return [row for prefix, app in apps for row in _rows_of(prefix, app)]
+
+
+def _rows_of(prefix: str, app: Any) -> Iterator[dict[str, str]]:
+    for context in iter_route_contexts(app.routes):
+        endpoint = context.endpoint
+        file = Path(inspect.getsourcefile(inspect.unwrap(endpoint)) or "") if endpoint else Path()
+        where = file.relative_to(project_root()) if file.is_relative_to(project_root()) else Path(file.name)
+        methods = ",".join(sorted(context.methods or ()))
+        yield {"methods": methods, "path": f"{prefix}{context.path}", "name": context.name or "", "file": str(where)}
+
+
+def setting_rows() -> list[dict[str, str]]:
+    """One row a setting; a secret shows whether it is set, never what it is."""
+    settings = loaded_settings()
+    rows = []
+    for name, field in type(settings).model_fields.items():
+        value = getattr(settings, name)
+        default = field.get_default()
+        rows.append(
+            {
+                "variable": name.upper(),
+                "value": _shown(value),
+                "default": _shown(default),
+                "meaning": (field.description or "").replace("\n", " "),
+            }
+        )
+    return rows
+
+
+def _shown(value: Any) -> str:
+    if isinstance(value, SecretStr):
+        return HIDDEN
+    if isinstance(value, tuple):
+        return ",".join(map(str, value))
+    return "" if value is None else redact_text(str(value))
+
+
+def unknown_names() -> Iterator[str]:
+    """A line for each name in `.env` that no setting reads: most often a slip of the pen."""
+    file = Path(os.environ.get("ENV_FILE", ".env") or os.devnull)
+    known = [name.upper() for name in type(loaded_settings()).model_fields]
+    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
+    for number, line in enumerate(lines, 1):
+        name = line.partition("=")[0].strip().removeprefix("export ").upper()
+        if not name or name.startswith("#") or name in known:
+            continue
+        near = difflib.get_close_matches(name, known, 1)
+        yield f"{file}:{number}: {name} is read by no setting" + (f"; did you mean {near[0]}?" if near else "")
+
+
+def table(rows: Sequence[Mapping[str, str]]) -> str:
+    """Rows under their names, in columns."""
+    if not rows:
+        return "none"
+    names = list(rows[0])
+    widths = [max(len(name), *(len(row[name]) for row in rows)) for name in names]
+    lines = [names, *([row[name] for name in names] for row in rows)]
+    return "\n".join(
+        "  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
+    )

@@ -1,0 +1,157 @@
+"""Moves the database forwards and back: first each chassis room, then the team's tables. May import features.
+
+A chassis room keeps its own tables, revisions and version table; the team's autogenerate never sees `chassis_*`.
+"""
+
+import asyncio
+import re
+import tempfile
+from collections.abc import Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any, Literal
+
+from alembic import command, context
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection
+
+from app.chassis.about import project_root
+from app.chassis.database.columns import Base, UtcDateTime
+from app.chassis.database.engine import Database
+from app.chassis.database.settings import DatabaseSettings
+from app.chassis.features import FEATURES, MigrationRoom
+
+__all__ = ["downgrade", "new_revision", "pending_rooms", "rooms", "run_env", "upgrade"]
+
+_TEAM = "team"
+
+
+def rooms() -> list[MigrationRoom]:
+    """Chassis rooms that have tables, then the team, in the order in which they migrate."""
+    own = [feature.migrations for feature in FEATURES if feature.migrations is not None]
+    return [*own, MigrationRoom(_TEAM, Base.metadata, project_root() / "migrations")]
+
+
+def _version_table(room: MigrationRoom) -> str:
+    return "alembic_version" if room.name == _TEAM else f"chassis_{room.name}_version"
+
+
+def _config(room: MigrationRoom, connection: Connection | None = None) -> Config:
+    config = Config(str(project_root() / "alembic.ini"))
+    config.set_main_option("script_location", str(room.folder).replace("%", "%%"))
+    config.attributes["room"] = room
+    config.attributes["connection"] = connection
+    return config
+
+
+def run_env() -> None:
+    """Body of every `env.py`: runs the revisions on the connection given, or on the one of `DATABASE_URL`."""
+    room = context.config.attributes.get("room") or rooms()[-1]
+    connection = context.config.attributes.get("connection")
+    if connection is not None:
+        _run(connection, room)
+        return
+    asyncio.run(_with_database(Database(DatabaseSettings()), lambda sync: _run(sync, room)))
+
+
+def _run(connection: Connection, room: MigrationRoom) -> None:
+    def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
+        return kind != "table" or not (name or "").startswith("chassis_") or room.name != _TEAM
+
+    context.configure(
+        connection=connection,
+        target_metadata=room.metadata,
+        version_table=_version_table(room),
+        include_name=is_ours,
+        render_item=_rendered,
+        render_as_batch=True,  # SQLite changes a column by copying the table
+        compare_server_default=True,
+    )
+    with context.begin_transaction():
+        context.run_migrations()
+
+
+def _rendered(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
+    """A revision outlives the code it was written with, so it names SQLAlchemy's types, never ours."""
+    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, UtcDateTime) else False
+
+
+async def _with_database(database: Database, action: Any) -> Any:
+    try:
+        async with database.writer.begin() as connection:
+            return await connection.run_sync(action)
+    finally:
+        await database.close()
+
+
+async def upgrade(database: Database, revision: str = "head") -> list[str]:
+    """Bring every chassis room to its head and the team to `revision`; returns "room: from -> to" lines."""
+
+    def action(connection: Connection) -> list[str]:
+        return [
+            _move(connection, room, revision if room.name == _TEAM else "head", command.upgrade) for room in rooms()
+        ]
+
+    lines: list[str] = await _with_database(database, action)
+    return lines
+
+
+async def downgrade(database: Database, revision: str) -> list[str]:
+    """Take the team's tables back to `revision` (`-1`: one step). Chassis rooms only ever expand, so they stay."""
+    room = rooms()[-1]
+    lines: list[str] = await _with_database(database, lambda sync: [_move(sync, room, revision, command.downgrade)])
+    return lines
+
+
+def _move(connection: Connection, room: MigrationRoom, revision: str, move: Any) -> str:
+    before = _current(connection, room)
+    move(_config(room, connection), revision)
+    return f"{room.name}: {before or 'nothing'} -> {_current(connection, room) or 'nothing'}"
+
+
+def _current(connection: Connection, room: MigrationRoom) -> str | None:
+    found = MigrationContext.configure(connection, opts={"version_table": _version_table(room)})
+    return ", ".join(found.get_current_heads()) or None
+
+
+@cache
+def _head(room_folder: Path) -> str | None:
+    return ", ".join(ScriptDirectory(str(room_folder)).get_heads()) or None
+
+
+async def pending_rooms(database: Database) -> list[str]:
+    """Rooms whose tables are behind the revisions this program brings. Never creates anything."""
+    heads = {room.name: await asyncio.to_thread(_head, room.folder) for room in rooms()}
+
+    def action(connection: Connection) -> list[str]:
+        return [room.name for room in rooms() if _current(connection, room) != heads[room.name]]
+
+    async with database.reader.connect() as connection:
+        behind: list[str] = await connection.run_sync(action)
+        return behind
+
+
+def new_revision(message: str) -> Path:
+    """Write the team's next revision: what the models say beyond the revisions so far, found on a scratch database."""
+    room = rooms()[-1]
+    with tempfile.TemporaryDirectory() as folder:
+        scratch = DatabaseSettings(database_url=f"sqlite+aiosqlite:///{folder}/scratch.db")
+
+        def action(connection: Connection) -> Any:
+            for each in rooms():
+                command.upgrade(_config(each, connection), "head")
+            return command.revision(_config(room, connection), message, autogenerate=True, rev_id=_next_id(room.folder))
+
+        script = asyncio.run(_with_database(Database(scratch), action))
+    return Path(script.path)
+
+
+def _next_id(folder: Path) -> str:
+    numbers = (int(name.group(1)) for name in _revisions(folder) if name)
+    return f"{max(numbers, default=0) + 1:04d}"
+
+
+def _revisions(folder: Path) -> Iterator[re.Match[str] | None]:
+    return (re.match(r"(\d{4})_", path.name) for path in (folder / "versions").glob("*.py"))

@@ -1,0 +1,59 @@
+"""The unit of work: one transaction, opened at the first query; read or write is its type. May import engine."""
+
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from typing import Self
+
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.chassis.database.engine import Database
+
+__all__ = ["ReadWork", "WriteWork"]
+
+
+class ReadWork:
+    """A consistent look at the data; the database refuses writes. Ends with the request that asked for it."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._session: AsyncSession | None = None
+
+    @property
+    def session(self) -> AsyncSession:
+        """SQLAlchemy session; connects at its first statement."""
+        if self._session is None:
+            self._session = self._open()
+        return self._session
+
+    def _open(self) -> AsyncSession:
+        return self._database.read_session()
+
+    async def finish(self, *, is_good: bool) -> None:
+        """Give the connection back; a WriteWork commits first if all went well."""
+        session, self._session = self._session, None
+        if session is None:
+            return
+        try:
+            if is_good:
+                await session.commit()
+        finally:
+            await session.close()
+
+    @classmethod
+    @asynccontextmanager
+    async def on(cls, database: Database) -> AsyncIterator[Self]:
+        """Work outside a request (commands, jobs): commits at the end, rolls back on any error."""
+        work = cls(database)
+        try:
+            yield work
+        except BaseException:
+            await work.finish(is_good=False)
+            raise
+        await work.finish(is_good=True)
+
+
+class WriteWork(ReadWork):
+    """Changes that are saved together or not at all: committed before the answer is sent."""
+
+    def _open(self) -> AsyncSession:
+        return self._database.write_session()

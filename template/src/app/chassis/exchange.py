@@ -1,0 +1,47 @@
+"""One request and its answer, as every room sees it. Core; imports nothing of the chassis."""
+
+import asyncio
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from typing import Any
+
+__all__ = ["ANONYMOUS", "Caller", "Exchange", "current_exchange"]
+
+
+@dataclass(frozen=True, slots=True)
+class Caller:
+    """Who asks: `subject` is None for an anonymous caller; `scopes` is what it may do."""
+
+    subject: str | None = None
+    scopes: frozenset[str] = frozenset()
+
+
+ANONYMOUS = Caller()
+
+
+@dataclass(slots=True)
+class Exchange:
+    """What the edge, the routes and the log know of one request. Lives as long as the request."""
+
+    request_id: str
+    method: str
+    path: str = ""
+    client: str | None = None
+    asked_version: str | None = None
+    api_version: str | None = None
+    route: str | None = None
+    caller: Caller = ANONYMOUS
+    has_idempotency_key: bool = False
+    status: int = 0
+    is_body_unread: bool = False
+    deadline: asyncio.Timeout | None = None
+    works: dict[type, Any] = field(default_factory=dict)
+
+    def disarm_deadline(self) -> None:
+        """From here on the request timeout no longer strikes: the commit has begun, or the answer is on its way."""
+        if self.deadline is not None:
+            self.deadline.reschedule(None)
+            self.deadline = None
+
+
+current_exchange: ContextVar[Exchange | None] = ContextVar("current_exchange", default=None)

@@ -1,0 +1,61 @@
+"""ETag and If-Match for things that carry a version number (RFC 9110 §8.8.3, §13.1). May import errors."""
+
+from typing import Annotated
+
+from fastapi import Depends, Header, Request, Response
+from pydantic.json_schema import SkipJsonSchema
+from starlette.exceptions import HTTPException
+
+from app.chassis.errors import PreconditionFailedError, PreconditionRequiredError
+
+__all__ = ["ExpectedVersion", "Tags"]
+
+_EXPECTED = 'If-Match: "<version>", as the ETag of your last read says'
+
+
+class TagSetter:
+    """Puts the ETag of a thing into the answer, and answers 304 to a reader who has that version."""
+
+    __slots__ = ("_known", "_response")
+
+    def __init__(self, response: Response, known: str | None) -> None:
+        self._response = response
+        self._known = known
+
+    def set(self, version: int) -> None:
+        """Set `ETag: "<version>"`.
+
+        Raises:
+            HTTPException: 304 if `If-None-Match` names that version.
+        """
+        tag = f'"{version}"'
+        if self._known and tag in (part.strip().removeprefix("W/") for part in self._known.split(",")):
+            raise HTTPException(304, headers={"ETag": tag})
+        self._response.headers["ETag"] = tag
+
+
+async def _tags(
+    request: Request, response: Response, if_none_match: Annotated[str | SkipJsonSchema[None], Header()] = None
+) -> TagSetter:
+    return TagSetter(response, if_none_match if request.method in ("GET", "HEAD") else None)
+
+
+async def _expected_version(if_match: Annotated[str | SkipJsonSchema[None], Header()] = None) -> int | None:
+    if if_match is None:
+        raise PreconditionRequiredError("If-Match is missing", expected=_EXPECTED)
+    value = if_match.strip()
+    if value == "*":
+        return None
+    digits = value[1:-1]
+    if (
+        len(value) < 3
+        or value[0] + value[-1] != '""'
+        or not (digits.isascii() and digits.isdigit())
+        or len(digits) > 18
+    ):
+        raise PreconditionFailedError("If-Match names no version of this", expected=_EXPECTED)
+    return int(digits)
+
+
+Tags = Annotated[TagSetter, Depends(_tags)]
+ExpectedVersion = Annotated[int | None, Depends(_expected_version)]

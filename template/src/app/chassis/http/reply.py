@@ -1,0 +1,93 @@
+"""Sends the one answer of a request: adds headers, closes politely, speaks when nobody did. May import envelope."""
+
+import asyncio
+from typing import Any
+
+from starlette.types import Message, Receive, Send
+
+from app.chassis.exchange import Exchange
+from app.chassis.http.codes import TABLE
+from app.chassis.http.envelope import error_bytes
+
+__all__ = ["Reply"]
+
+_LINGER_SECONDS = 1.0
+_LINGER_BYTES = 16 * 1024 * 1024
+_RETRY_AFTER = {"overloaded": 1, "unavailable": 1}
+
+Headers = list[tuple[bytes, bytes]]
+
+
+class Reply:
+    """The `send` that everything below the edge gets."""
+
+    def __init__(self, exchange: Exchange, receive: Receive, send: Send, defaults: Headers, extra: Headers) -> None:
+        self.body: Any = None
+        self.must_close = False
+        self.may_linger = True
+        self._exchange = exchange
+        self._receive = receive
+        self._send = send
+        self._defaults = defaults
+        self._extra = extra
+        self._is_lingering = False
+
+    async def __call__(self, message: Message) -> None:
+        """Pass one message on; the first one gets the headers of the house."""
+        if message["type"] == "http.response.start":
+            await self._start(message)
+        elif self._is_lingering and not message.get("more_body", False):
+            await self._send({**message, "more_body": True})
+            await self._linger()
+            await self._send({"type": "http.response.body", "body": b"", "more_body": False})
+        else:
+            await self._send(message)
+
+    async def send_error(self, code: str, detail: str | None = None, expected: str | None = None) -> None:
+        """Answer with an error of the table. If an answer has begun, the server cuts the connection instead."""
+        exchange = self._exchange
+        if exchange.status:
+            return
+        retry_after = _RETRY_AFTER.get(code)
+        body = error_bytes(exchange, code, detail=detail, expected=expected, retry_after=retry_after)
+        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        if retry_after is not None:
+            headers.append((b"retry-after", b"%d" % retry_after))
+        await self({"type": "http.response.start", "status": TABLE[code].status, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+
+    async def _start(self, message: Message) -> None:
+        exchange = self._exchange
+        exchange.status = message["status"]
+        exchange.disarm_deadline()  # a stream may last
+        headers = list(message["headers"])
+        names = {name for name, _ in headers}
+        headers += [pair for pair in self._defaults if pair[0] not in names]
+        headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+        if exchange.api_version is not None:
+            headers.append((b"x-api-version", exchange.api_version.encode("ascii")))
+        if self._extra:
+            headers += self._extra
+        is_unread = self.body is not None and not self.body.is_complete
+        if is_unread:
+            self._is_lingering = self.may_linger
+        if is_unread or self.must_close:
+            headers.append((b"connection", b"close"))
+        message["headers"] = headers
+        await self._send(message)
+
+    async def _linger(self) -> None:
+        """Swallow a little more of a refused body: closing on unread data resets the connection and loses the answer.
+
+        Source: RFC 9112 §9.6.
+        """
+        size = 0
+        try:
+            async with asyncio.timeout(_LINGER_SECONDS):
+                while size < _LINGER_BYTES:
+                    message = await self._receive()
+                    size += len(message.get("body", b""))
+                    if not message.get("more_body", False):
+                        return
+        except TimeoutError:
+            return

@@ -1,0 +1,122 @@
+"""The router teams use: bodies parsed strictly, work committed, answers put into the envelope.
+
+May import envelope, handlers, paging, work.
+"""
+
+from collections.abc import Callable, Coroutine
+from typing import Any
+
+from fastapi import APIRouter, Request
+from fastapi.params import Form
+from fastapi.routing import APIRoute
+from pydantic_core import from_json
+from starlette.exceptions import HTTPException
+from starlette.responses import Response
+from starlette.types import Scope
+
+from app.chassis.exchange import Exchange
+from app.chassis.http.envelope import wrap_data
+from app.chassis.http.codes import CodedHTTPError
+from app.chassis.http.paging import Page, page_links, wrap_page
+from app.chassis.http.work import finish_works
+
+__all__ = ["EnvelopeRoute", "Router"]
+
+_JSON, _FORM = "application/json", "multipart/form-data"
+_Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class _JsonRequest(Request):
+    """A request whose JSON is RFC 8259 JSON: UTF-8, no NaN, no lone surrogates, bounded depth and digits."""
+
+    async def json(self) -> Any:
+        body = await self.body()
+        try:
+            return from_json(body, allow_inf_nan=False)
+        except ValueError as error:
+            # The parser's words name a place, never the input.
+            raise CodedHTTPError("json_malformed", str(error), expected="JSON as RFC 8259 has it") from None
+
+
+def _require_content_type(scope: Scope, is_form: bool) -> None:
+    content_type = encoding = b""
+    has_body = False
+    for name, value in scope["headers"]:
+        if name == b"content-type":
+            content_type = value.partition(b";")[0].strip().lower()
+        elif name == b"content-encoding":
+            encoding = value.strip().lower()
+        elif (name == b"content-length" and value.strip() != b"0") or name == b"transfer-encoding":
+            has_body = True
+    if not has_body:
+        return
+    if encoding not in (b"", b"identity"):
+        raise CodedHTTPError("content_encoding_unsupported", expected="a body without Content-Encoding")
+    if is_form:
+        fits, expected = content_type in (b"multipart/form-data", b"application/x-www-form-urlencoded"), _FORM
+    else:
+        fits = content_type.startswith(b"application/") and (content_type.endswith((b"/json", b"+json")))
+        expected = _JSON
+    if not fits:
+        raise CodedHTTPError("content_type_unsupported", expected=f"Content-Type: {expected}")
+
+
+class EnvelopeRoute(APIRoute):
+    """A route whose JSON answers are spliced into the envelope, byte by byte, after its work is committed."""
+
+    def get_route_handler(self) -> _Handler:
+        """Wrap FastAPI's handler; what it serialised is never parsed again."""
+        handler = super().get_route_handler()
+        body_field = self.body_field
+        is_page = isinstance(self.response_model, type) and issubclass(self.response_model, Page)
+        is_form = body_field is not None and isinstance(body_field.field_info, Form)
+
+        async def answer(request: Request) -> Response:
+            scope = request.scope
+            exchange: Exchange = scope["exchange"]
+            try:
+                if body_field is not None:
+                    _require_content_type(scope, is_form)
+                    request = _JsonRequest(scope, request.receive, request._send)  # noqa: SLF001  # no public way
+                response = await handler(request)
+                if response.status_code >= 400:
+                    # A hand-made error answer has no code; the table gives it one and the envelope.
+                    raise HTTPException(response.status_code, "")
+                if exchange.works:
+                    await finish_works(exchange, is_good=True)
+            except BaseException:
+                if exchange.works:
+                    await finish_works(exchange, is_good=False)
+                raise
+            return _enveloped(response, scope, exchange, is_page)
+
+        return answer
+
+
+def _enveloped(response: Response, scope: Scope, exchange: Exchange, is_page: bool) -> Response:
+    headers = response.raw_headers
+    if response.status_code in (204, 304):
+        response.raw_headers = [pair for pair in headers if pair[0] != b"content-type"]
+        return response
+    if response.media_type != _JSON or not hasattr(response, "body"):
+        return response
+    if is_page:
+        response.body, page = wrap_page(bytes(response.body), exchange)
+        headers.append((b"link", page_links(scope, page)))
+    else:
+        response.body = wrap_data(bytes(response.body), exchange)
+    for index, (name, _) in enumerate(headers):
+        if name == b"content-length":
+            headers[index] = (name, b"%d" % len(response.body))
+            break
+    return response
+
+
+class Router(APIRouter):
+    """Router of one `routes.py`. Operation ids are the functions' names, so they must be unique in a version."""
+
+    def __init__(self, **arguments: Any) -> None:
+        arguments.setdefault("route_class", EnvelopeRoute)
+        arguments.setdefault("generate_unique_id_function", lambda route: route.name)
+        arguments.setdefault("redirect_slashes", False)
+        super().__init__(**arguments)

@@ -1,0 +1,143 @@
+"""One structured line an event: structlog and stdlib loggers alike, redacted, written by one thread. May import exchange."""
+
+import atexit
+import logging
+import time
+from collections.abc import MutableMapping
+from typing import Any
+
+import structlog
+from pydantic_core import to_json
+
+from app.chassis.exchange import Exchange, current_exchange
+from app.chassis.observability.redact import redact, redact_text
+from app.chassis.observability.settings import LogSettings
+from app.chassis.observability.writer import LineWriter
+
+__all__ = ["AccessLog", "configure_logs"]
+
+_Event = MutableMapping[str, Any]
+_STANDARD = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+
+
+class _LineHandler(logging.Handler):
+    """Root handler: formats a record and hands the line to the writer thread."""
+
+    def __init__(self, writer: LineWriter, *, is_json: bool) -> None:
+        super().__init__()
+        self._writer = writer
+        self._is_json = is_json
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Write one record; a record that cannot be written is told as such, never raised."""
+        try:
+            event = _event_of(record)
+        except Exception as error:  # noqa: BLE001  # logging must not break its caller
+            event = {
+                "level": "error",
+                "logger": record.name,
+                "event": f"log record not writable: {type(error).__name__}",
+            }
+        self._writer.put(_as_json(event) if self._is_json else _as_text(event))
+
+
+def _event_of(record: logging.LogRecord) -> dict[str, Any]:
+    members: _Event
+    if isinstance(record.msg, dict):
+        members = dict(record.msg)
+    else:
+        members = {"event": record.getMessage()}
+    members |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD and name[0] != "_"}
+    exchange = current_exchange.get()
+    head: dict[str, Any] = {
+        "time": _timestamp(record.created),
+        "level": record.levelname.lower(),
+        "logger": record.name,
+        "event": members.pop("event", ""),
+    }
+    if exchange is not None:
+        head["request_id"] = exchange.request_id
+    body: dict[str, Any] = redact(head | {name + "_" * (name in head): value for name, value in members.items()})
+    if record.exc_info and record.exc_info[0] is not None:
+        body["error"] = record.exc_info[0].__name__
+        # A formatted trace shows source lines, never the values of variables.
+        body["trace"] = redact_text(logging.Formatter().formatException(record.exc_info))
+    return body
+
+
+def _hand_over(_logger: Any, _method: str, event: _Event) -> tuple[tuple[_Event], dict[str, Any]]:
+    """Last structlog processor: the whole event becomes the record's message, so no name of a member can clash."""
+    return (event,), {"exc_info": event.pop("exc_info", None)}
+
+
+def _timestamp(seconds: float) -> str:
+    whole, fraction = divmod(seconds, 1)
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int(fraction * 1000):03d}Z"
+
+
+def _as_json(event: dict[str, Any]) -> bytes:
+    return to_json(event, serialize_unknown=True, inf_nan_mode="strings") + b"\n"
+
+
+def _as_text(event: dict[str, Any]) -> bytes:
+    trace = event.pop("trace", "")
+    head = f"{event.pop('time', '')} {event.pop('level', ''):7} {event.pop('event', '')}"
+    rest = " ".join(f"{name}={value!r}" for name, value in event.items())
+    return f"{head}  {rest}\n{trace}{chr(10) if trace else ''}".encode("utf-8", "replace")
+
+
+def configure_logs(settings: LogSettings) -> LineWriter:
+    """Send every logger of the process through one handler; returns its writer. Calling it again replaces the handler.
+
+    Lines go to standard error, where they do not mix with what a command prints; the server moves them to standard output.
+    """
+    writer = LineWriter(limit=settings.log_buffer_lines)
+    root = logging.getLogger()
+    root.handlers[:] = [_LineHandler(writer, is_json=settings.log_format == "json")]
+    root.setLevel(settings.log_level.upper())
+    for name in ("uvicorn", "uvicorn.error", "uvicorn.access", "asyncio", "alembic"):
+        logger = logging.getLogger(name)
+        logger.handlers.clear()
+        logger.propagate = True
+        logger.setLevel(logging.WARNING if settings.log_level == "info" else logging.NOTSET)  # their news are not ours
+    logging.getLogger("uvicorn.access").disabled = True  # the edge writes the access line
+    logging.captureWarnings(capture=True)
+    structlog.configure(
+        processors=[structlog.stdlib.filter_by_level, _hand_over],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+        cache_logger_on_first_use=True,
+    )
+    atexit.register(writer.close)
+    return writer
+
+
+class AccessLog:
+    """The one line a request: written straight to the writer, past the logging machinery."""
+
+    def __init__(self, writer: LineWriter, settings: LogSettings) -> None:
+        self._writer = writer
+        self._is_json = settings.log_format == "json"
+        self._is_on = settings.log_level in ("debug", "info")
+        self._is_debug = settings.log_level == "debug"
+
+    def write(self, exchange: Exchange, duration_ms: float, *, is_probe: bool) -> None:
+        """Write the line; probes that went well are shown at level debug only."""
+        if not self._is_on or (is_probe and exchange.status < 400 and not self._is_debug):
+            return
+        event = {
+            "time": _timestamp(time.time()),
+            "level": "info",
+            "logger": "access",
+            "event": "request",
+            "request_id": exchange.request_id,
+            "method": exchange.method[:16],
+            "route": exchange.route,
+            "path": redact_text(exchange.path[:256]),
+            "status": exchange.status,
+            "duration_ms": round(duration_ms, 2),
+            "api_version": exchange.api_version,
+            "client": exchange.client,
+            "subject": exchange.caller.subject,
+        }
+        self._writer.put(_as_json(event) if self._is_json else _as_text(event))

@@ -1,0 +1,34 @@
+"""Cross-origin answers for the origins the team lists. Source: Fetch Standard, "CORS protocol"."""
+
+from app.chassis.security.settings import SecuritySettings
+
+__all__ = ["cors_headers", "preflight_headers"]
+
+Headers = list[tuple[bytes, bytes]]
+_EXPOSED = b"ETag, Link, Retry-After, X-API-Version, X-Request-ID"
+_ALLOWED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, X-API-Version, X-Request-ID"
+
+
+def cors_headers(settings: SecuritySettings, origin: bytes | None) -> Headers:
+    """Headers for an answer to `origin`; empty if it is not listed. Credentials are never allowed with `*`."""
+    if origin is None or not settings.security_cors_origins:
+        return []
+    if "*" in settings.security_cors_origins:
+        return [(b"access-control-allow-origin", b"*"), (b"access-control-expose-headers", _EXPOSED)]
+    if origin.decode("latin-1") not in settings.security_cors_origins:
+        return [(b"vary", b"Origin")]
+    return [
+        (b"access-control-allow-origin", origin),
+        (b"access-control-allow-credentials", b"true"),
+        (b"access-control-expose-headers", _EXPOSED),
+        (b"vary", b"Origin"),
+    ]
+
+
+def preflight_headers(allow: str) -> dict[str, str]:
+    """What a preflight is told beside the above: methods of the path (its `Allow`), headers, how long to remember."""
+    return {
+        "Access-Control-Allow-Methods": allow,
+        "Access-Control-Allow-Headers": _ALLOWED,
+        "Access-Control-Max-Age": "600",
+    }

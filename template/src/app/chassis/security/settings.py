@@ -1,0 +1,32 @@
+"""Settings of the security room."""
+
+from typing import Annotated, Any
+
+from pydantic import BeforeValidator, Field
+from pydantic_settings import BaseSettings, NoDecode
+
+__all__ = ["SecuritySettings", "TextList"]
+
+
+def _split(value: Any) -> Any:
+    return tuple(part.strip() for part in value.split(",") if part.strip()) if isinstance(value, str) else value
+
+
+TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
+
+
+class SecuritySettings(BaseSettings):
+    """Hosts, origins and sizes the edge accepts."""
+
+    security_allowed_hosts: TextList = ("localhost", "127.0.0.1", "[::1]")
+    """Host names this service answers to, comma-separated; `*.example.com` takes subdomains, `*` takes all."""
+    security_cors_origins: TextList = ()
+    """Origins whose browsers may call, comma-separated, such as `https://app.example.com`; empty: none."""
+    security_max_body_bytes: int = Field(default=1_048_576, ge=0)
+    """Largest request body; more is 413."""
+    security_max_url_bytes: int = Field(default=8_192, ge=256)
+    """Longest path with query; more is 414."""
+    security_max_header_bytes: int = Field(default=32_768, ge=1_024)
+    """Largest sum of all request headers; more is 431."""
+    security_hsts_seconds: int = Field(default=0, ge=0)
+    """`Strict-Transport-Security` max-age; 0 sends none. Set it once the service is reached by HTTPS only."""

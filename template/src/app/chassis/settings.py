@@ -1,0 +1,115 @@
+"""All chassis settings in one class, made of each room's own. May import the rooms' settings and validation."""
+
+import os
+from typing import Any, Literal, Self
+
+from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from app.chassis.database.settings import DatabaseSettings
+from app.chassis.observability.settings import LogSettings
+from app.chassis.security.settings import SecuritySettings
+from app.chassis.validation import explain
+
+__all__ = ["ChassisSettings", "SettingsError", "load_settings"]
+
+_PLACEHOLDER = "change-me"
+_SECRET_LENGTH = 16
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used; each line names the variable and what is expected, never its value."""
+
+
+class ServerSettings(BaseSettings):
+    """Where the service listens and how long anything may take."""
+
+    host: str = "127.0.0.1"
+    """Address to listen on; `0.0.0.0` in a container."""
+    port: int = Field(default=8000, ge=0, le=65535)
+    """Port to listen on; 0 takes a free one and logs it."""
+    server_request_timeout_seconds: float = Field(default=30.0, gt=0)
+    """Longest time until an answer begins; then 504, and nothing was saved."""
+    server_body_timeout_seconds: float = Field(default=10.0, gt=0)
+    """Longest time for a request body to arrive; then 408."""
+    server_header_timeout_seconds: float = Field(default=10.0, gt=0)
+    """Longest time for request line and headers to arrive; then 408."""
+    server_keep_alive_seconds: int = Field(default=5, ge=0)
+    """How long an idle connection is kept."""
+    server_max_in_flight: int = Field(default=100, ge=1)
+    """Requests answered at once; more are 503 with Retry-After. Probes always pass."""
+    server_backlog: int = Field(default=128, ge=1)
+    """Connections the kernel may queue before they are accepted."""
+    server_drain_seconds: float = Field(default=5.0, ge=0)
+    """After SIGTERM: how long `/readyz` says 503 while requests are still served."""
+    server_shutdown_seconds: float = Field(default=30.0, gt=0)
+    """After that: how long running requests may take to finish."""
+
+
+class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSettings):
+    """What every service can be told from outside. `Settings` of the team derives from it."""
+
+    model_config = SettingsConfigDict(
+        env_file_encoding="utf-8", extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True, frozen=True
+    )
+
+    environment: Literal["development", "test", "production"] = "development"
+    """`production` refuses missing and placeholder secrets."""
+    operations_token: SecretStr | None = None
+    """Secret that `/metrics` asks for as a bearer token; required in production."""
+    api_default_version: str | None = None
+    """Version that answers when a request names none, such as `v1`; unset: the oldest served."""
+    docs_enabled: bool = True
+    """Whether `/docs` and `/vN/openapi.json` are served."""
+
+    @field_validator("api_default_version")
+    @classmethod
+    def _version_name(cls, value: str | None) -> str | None:
+        if value is not None and not (value[:1] == "v" and value[1:].isdigit()):
+            raise ValueError("is not the name of a version; a name such as v1")
+        return value or None
+
+    @model_validator(mode="after")
+    def _production_is_safe(self) -> Self:
+        if self.environment == "production":
+            problems = list(_weak_secrets(self))
+            if "security_allowed_hosts" not in self.model_fields_set:
+                problems.append("SECURITY_ALLOWED_HOSTS: is missing; expected the host names clients use")
+            if problems:
+                raise ValueError("\n".join(problems))
+        return self
+
+
+def _weak_secrets(settings: ChassisSettings) -> Any:
+    for name, field in type(settings).model_fields.items():
+        if SecretStr not in (field.annotation, *getattr(field.annotation, "__args__", ())):
+            continue
+        secret = getattr(settings, name)
+        value = secret.get_secret_value() if secret else ""
+        if not value:
+            yield f"{name.upper()}: is missing; expected a secret of {_SECRET_LENGTH} characters or more"
+        elif secret == field.default or value.startswith(_PLACEHOLDER):
+            yield f"{name.upper()}: still has its placeholder; expected a secret of your own"
+        elif len(value) < _SECRET_LENGTH:
+            yield f"{name.upper()}: is too short; expected {_SECRET_LENGTH} characters or more"
+
+
+def load_settings(settings: type[ChassisSettings], **given: Any) -> ChassisSettings:
+    """Read the environment, then the file `ENV_FILE` names (`.env`; empty: none). `given` wins over both.
+
+    Raises:
+        SettingsError: one line for each variable that cannot be used.
+    """
+    try:
+        return settings(_env_file=os.environ.get("ENV_FILE", ".env") or None, **given)
+    except ValidationError as error:
+        raise SettingsError("\n".join(_line(problem) for problem in error.errors(include_input=False))) from None
+    except ValueError as error:
+        raise SettingsError(f".env: cannot be read: {type(error).__name__}; expected UTF-8 lines NAME=value") from None
+
+
+def _line(problem: Any) -> str:
+    detail, expected = explain(problem)
+    if not problem["loc"]:
+        return str(problem["ctx"]["error"])
+    return f"{str(problem['loc'][0]).upper()}: {detail}; expected {expected}"

@@ -1,0 +1,1 @@
+"""What the service is about. Knows no HTTP. A domain reaches another only through its `service.py`."""

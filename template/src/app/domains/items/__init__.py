@@ -1,0 +1,1 @@
+"""The sample domain. `make remove-sample` takes it out."""

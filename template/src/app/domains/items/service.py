@@ -1,0 +1,84 @@
+"""What can be done with items, and its rules. Imports neither FastAPI nor SQLAlchemy."""
+
+from collections.abc import Sequence
+
+from app.chassis.database import ReadWork, WriteWork
+from app.domains.items import queries
+from app.domains.items.errors import ItemChangedError, ItemNameTakenError, ItemNotFoundError
+from app.domains.items.models import Item
+
+
+async def list_items(work: ReadWork, *, offset: int, limit: int) -> tuple[Sequence[Item], int]:
+    """A window of the items, newest first, and the number of all."""
+    return await queries.newest_items(work, offset=offset, limit=limit), await queries.count_items(work)
+
+
+async def read_item(work: ReadWork, item_id: int) -> Item:
+    """One item.
+
+    Raises:
+        ItemNotFoundError: there is none with that key.
+    """
+    item = await queries.item_by_id(work, item_id)
+    if item is None:
+        raise ItemNotFoundError("no item has that key", expected="the key of an item")
+    return item
+
+
+async def create_item(work: WriteWork, *, name: str, contact_email: str, quantity: int, note: str | None) -> Item:
+    """A new item.
+
+    Raises:
+        ItemNameTakenError: another item has that name.
+    """
+    await _require_free_name(work, name)
+    item = Item(name=name, contact_email=contact_email, quantity=quantity, note=note)
+    await queries.add(work, item)
+    return item
+
+
+async def replace_item(
+    work: WriteWork,
+    item_id: int,
+    *,
+    expected_version: int | None,
+    name: str,
+    contact_email: str,
+    quantity: int,
+    note: str | None,
+) -> Item:
+    """The item with new content; `expected_version` None takes whatever version there is.
+
+    Raises:
+        ItemNotFoundError: there is none with that key.
+        ItemChangedError: it has another version by now.
+        ItemNameTakenError: another item has that name.
+    """
+    item = await _expected_item(work, item_id, expected_version)
+    if name != item.name:
+        await _require_free_name(work, name)
+    item.name, item.contact_email, item.quantity, item.note = name, contact_email, quantity, note
+    await queries.save(work)
+    return item
+
+
+async def delete_item(work: WriteWork, item_id: int, *, expected_version: int | None) -> None:
+    """Delete an item.
+
+    Raises:
+        ItemNotFoundError: there is none with that key.
+        ItemChangedError: it has another version by now.
+    """
+    await queries.remove(work, await _expected_item(work, item_id, expected_version))
+
+
+async def _expected_item(work: WriteWork, item_id: int, expected_version: int | None) -> Item:
+    item = await read_item(work, item_id)
+    if expected_version not in (None, item.version):
+        raise ItemChangedError("the item has another version by now", expected="the ETag of a fresh read")
+    return item
+
+
+async def _require_free_name(work: WriteWork, name: str) -> None:
+    if await queries.item_by_name(work, name) is not None:
+        raise ItemNameTakenError("another item has that name", expected="a name no other item has")
