@@ -1,0 +1,105 @@
+"""The runbook of a rendered service does what it says: every command is executed, then every rollback."""
+
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import runbook
+from conftest import ROOT, Render
+from tools import require, user_environment
+
+PAGE = ROOT / "template/docs/chassis/runbook/service.md.jinja"
+PROCEDURES = [procedure.name for procedure in runbook.read(PAGE.read_text(encoding="utf-8"))]
+
+
+@pytest.fixture(scope="module")
+def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
+    """Return a set-up service and the environment its operator works in; nothing runs yet."""
+    require("make"), require("uv")
+    folder = tmp_path_factory.mktemp("runbook") / "a service"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    environment = user_environment(PORT=port, SERVER_DRAIN_SECONDS="0.2")
+    subprocess.run(["make", "setup"], cwd=folder, env=environment, check=True, capture_output=True)
+    return folder, environment
+
+
+@pytest.fixture
+def procedures(service: tuple[Path, dict[str, str]]) -> Iterator[dict[str, runbook.Procedure]]:
+    """Return the procedures of the rendered page by name; leave no process behind."""
+    folder, _ = service
+    page = (folder / "docs/chassis/runbook/service.md").read_text(encoding="utf-8")
+    yield {procedure.name: procedure for procedure in runbook.read(page)}
+    pid = folder / "var/service.pid"
+    if pid.exists():
+        subprocess.run(["kill", "-KILL", pid.read_text().strip()], check=False)
+        pid.unlink()
+
+
+def execute(commands: list[runbook.Command], service: tuple[Path, dict[str, str]]) -> list[str]:
+    """Run commands to the first that differs from its page; return what differs."""
+    for command in commands:
+        if problem := runbook.run(command, *service):
+            return [problem]
+    return []
+
+
+@pytest.mark.parametrize("name", PROCEDURES)
+def test_procedure_does_what_its_page_says(
+    name: str, service: tuple[Path, dict[str, str]], procedures: dict[str, runbook.Procedure]
+) -> None:
+    """Each command prints what the page shows; the rollback runs even when the procedure failed half way."""
+    procedure, problems = procedures[name], []
+    needed = procedures.get(procedure.fields.get("Needs", ""))
+    if needed:
+        problems += execute(needed.commands, service)
+    problems += execute(procedure.commands, service)
+    problems += execute(procedure.rollback, service)
+    if needed:
+        problems += execute(needed.rollback, service)
+    assert not problems, "\n\n".join(problems)
+
+
+def test_procedure_has_every_field(procedures: dict[str, runbook.Procedure]) -> None:
+    """An operator finds owner, occasion, risk, expected result and way back in each procedure."""
+    for procedure in procedures.values():
+        assert all(procedure.fields.get(name) for name in runbook.FIELDS), procedure.name
+
+
+def test_procedure_that_changes_state_has_rollback_commands(procedures: dict[str, runbook.Procedure]) -> None:
+    """What is not `reads only` is taken back by commands, not by prose."""
+    for procedure in procedures.values():
+        assert procedure.commands, procedure.name
+        assert procedure.rollback or procedure.fields["Risk"].startswith("reads only"), procedure.name
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "is_good"),
+    [
+        (["ready: ..."], "ready: here\n", True),
+        (["ready: ..."], "not ready: here\n", False),
+        (["ready: ..."], "ready: here\nand more\n", False),
+        (["..."], "", True),
+        (["...", "last"], "one\ntwo\nlast\n", True),
+        (["...", "last"], "last\nmore\n", False),
+        ([], "surprise\n", False),
+        (["a.b"], "axb\n", False),
+    ],
+)
+def test_expected_output_matches_as_the_grammar_says(expected: list[str], output: str, is_good: bool) -> None:
+    """`...` stands for any text in a line and, alone, for any lines; everything else is literal."""
+    assert runbook.fits(expected, output) is is_good
+
+
+def test_wrong_exit_status_is_reported(tmp_path: Path) -> None:
+    """A command that prints the right thing and fails is a failure, shown with its line."""
+    page = runbook.read("## Fail\n```console\n$ echo good; exit 3\ngood\n```\n")
+    problem = runbook.run(page[0].commands[0], tmp_path, user_environment())
+    assert problem is not None
+    assert "line 3:" in problem
+    assert "[3]" in problem
