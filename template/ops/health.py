@@ -1,4 +1,4 @@
-"""Asks the service whether it is ready: the container's health check and the wait after a start. Standard library only.
+"""Asks the service whether it is ready: a container's health check, the wait after a start. Standard library.
 
 Usage: python3 ops/health.py [--url URL] [--wait SECONDS]
 Exit codes: 0 ready, 1 not ready or not there, 2 wrong use, or the answer is not this service's.
@@ -30,7 +30,7 @@ def setting(name: str, default: str) -> str:
 
 
 def default_url() -> str:
-    """`/readyz` of the service that the settings describe; an address for everybody is asked on this machine."""
+    """`/readyz` of the service that the settings describe; `0.0.0.0` is asked on this machine."""
     host = setting("HOST", "127.0.0.1")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
     return f"http://{f'[{host}]' if ':' in host else host}:{setting('PORT', '8000')}/readyz"
@@ -62,7 +62,7 @@ def main(arguments: list[str] | None = None) -> int:
     """Probes until ready or until `--wait` seconds have passed; prints the last answer."""
     parser = argparse.ArgumentParser(description="Ask the service whether it is ready.")
     parser.add_argument("--url", default=default_url(), help="what to ask (default: %(default)s)")
-    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="keep asking this long (default: ask once)")
+    parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="keep asking so long")
     options = parser.parse_args(arguments)
     if not options.url.startswith(("http://", "https://")):
         parser.error("--url must start with http:// or https://")
