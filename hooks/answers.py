@@ -33,21 +33,33 @@ def problems(answers: Mapping[str, Any], config: Mapping) -> list[str]:
     return found + list(_wrong_answers(answers, config))
 
 
-def _wrong_answers(answers: Mapping[str, Any], config: Mapping) -> Iterator[str]:
-    jinja = Environment(  # noqa: S701 - renders plain text, as Copier does, never HTML
-        undefined=StrictUndefined, extensions=[COPIER_FILTERS], trim_blocks=True, lstrip_blocks=True
-    )
+def with_defaults(answers: Mapping[str, Any], config: Mapping) -> dict[str, Any]:
+    """Complete answers by every default and computed answer, in the questions' order; nothing is judged."""
+    jinja = _environment()
     known: dict[str, Any] = {}
     for name, details in questions(config).items():
-        is_computed = details.get("when") is False
-        given = name in answers and not is_computed
-        known[name] = answers[name] if given else _default(details, jinja, known)
-        if is_computed:
-            continue
-        problem = _problem(known[name], details, jinja, {**known, name: known[name]})
-        if problem:
-            yield f"{name}: {problem}"
-            known[name] = _default(details, jinja, known)
+        known[name] = answers[name] if name in answers else _default(details, jinja, known)
+    return known
+
+
+def _wrong_answers(answers: Mapping[str, Any], config: Mapping) -> Iterator[str]:
+    jinja = _environment()
+    known: dict[str, Any] = {}
+    for name, details in questions(config).items():
+        default = _default(details, jinja, known)
+        known[name] = default
+        if name in answers and details.get("when") is not False:
+            problem = _problem(answers[name], details, jinja, {**known, name: answers[name]})
+            if problem:
+                yield f"{name}: {problem}"
+            else:
+                known[name] = answers[name]
+
+
+def _environment() -> Environment:
+    # Plain text is rendered here, as Copier does it, never HTML: nothing is to be escaped.
+    options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
+    return Environment(autoescape=False, extensions=[COPIER_FILTERS], **options)  # noqa: S701 - see above
 
 
 def _default(details: Mapping, jinja: Environment, known: Mapping[str, Any]) -> Any:

@@ -107,7 +107,7 @@ def test_license_names_the_holder(render: Render) -> None:
 
 
 def test_template_paths_work_on_every_system() -> None:
-    """No path holds a character some file system refuses, and a condition in one is a bare computed answer."""
+    """No path holds a character some file system refuses; a condition in one is a bare computed answer."""
     computed = {
         name for name, details in CONFIG.items() if isinstance(details, dict) and details.get("when") is False
     }

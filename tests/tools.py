@@ -33,6 +33,7 @@ TOOLS = {
         Tool(
             "uv", "see pyproject.toml", "`make test` installs it in .tools", "what resolves or runs a service"
         ),
+        Tool("copier", "see pyproject.toml", "`make test` installs it in .tools", "Copier's command line"),
         Tool("ruff", "see pyproject.toml", "`make test` installs it in .tools", "format and lint of renders"),
     )
 }
