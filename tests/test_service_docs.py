@@ -1,0 +1,160 @@
+"""What a rendered service says of itself is true: README, docs/chassis, .env.example, make help."""
+
+import json
+import re
+import shutil
+import socket
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import runbook
+from conftest import ROOT, Render
+from tools import require, user_environment
+
+Running = tuple[Path, dict[str, str]]
+
+
+def call(service: Running, *command: str, status: int = 0) -> str:
+    """Run a command in the service's folder and return what it prints."""
+    folder, environment = service
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == status, done.stdout + done.stderr
+    return done.stdout
+
+
+def free_port() -> str:
+    """Return a port nobody listens on."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return str(free.getsockname()[1])
+
+
+@pytest.fixture(scope="module")
+def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Return a service that runs with an empty database, and its environment; its log is `service.log`."""
+    require("make"), require("uv")
+    folder = tmp_path_factory.mktemp("docs") / "a service"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    running = folder, user_environment(PORT=free_port(), LOG_LEVEL="debug", SERVER_DRAIN_SECONDS="0")
+    call(running, "make", "migrate")
+    with (folder / "service.log").open("w") as log:
+        command = [".venv/bin/python", "-m", "app", "serve"]
+        process = subprocess.Popen(command, cwd=folder, env=running[1], stdout=log, stderr=log)
+        try:
+            call(running, "python3", "ops/health.py", "--wait", "30")
+            yield running
+        finally:
+            process.terminate()
+            assert process.wait(30) == 0
+
+
+def page(service: Running, name: str) -> str:
+    """Return the text of a file of the service."""
+    return (service[0] / name).read_text(encoding="utf-8")
+
+
+def first_cells(text: str) -> list[str]:
+    """Return the code names in the first cell of each table row."""
+    cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
+    return [name for cell in cells for name in re.findall(r"`([^`]+)`", cell)]
+
+
+def test_readme_answers_are_what_the_service_sends(service: Running) -> None:
+    """Each curl command of the README prints exactly what stands below it."""
+    asked = page(service, "README.md").replace("127.0.0.1:8000", f"127.0.0.1:{service[1]['PORT']}")
+    commands = [command for part in runbook.read(asked) for command in part.commands]
+    assert len(commands) == 3
+    assert not [problem for command in commands if (problem := runbook.run(command, *service))]
+
+
+def test_every_setting_is_documented_with_its_default(service: Running) -> None:
+    """docs/chassis/settings.md and .env.example name exactly the settings there are."""
+    rows = json.loads(call(service, ".venv/bin/python", "-m", "app", "settings", "--json"))
+    actual = {row["variable"]: row["default"].lower() for row in rows}
+    table = page(service, "docs/chassis/settings.md")
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`|\(none\)) \|", table, re.MULTILINE))
+    shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", page(service, ".env.example"), re.MULTILINE))
+    assert {name: default.lower() for name, default in told.items()} == actual
+    assert {name: default.lower() for name, default in shown.items()} == actual
+
+
+def test_every_metric_is_documented(service: Running) -> None:
+    """The table of docs/chassis/observability.md names the metrics the service exposes, with their kinds."""
+    exposed = call(service, "curl", "-s", f"http://127.0.0.1:{service[1]['PORT']}/metrics")
+    kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", exposed, re.MULTILINE))
+    foreign = re.compile(r"process_|python_|.*_created$")
+    own = {name: kind for name, kind in kinds.items() if not foreign.match(name)}
+    table = page(service, "docs/chassis/observability.md").split("## Log lines")[0]
+    assert dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE)) == own
+
+
+def test_every_member_of_an_access_line_is_documented(service: Running) -> None:
+    """What stands in the one line of a request stands in docs/chassis/observability.md."""
+    lines = [json.loads(line) for line in page(service, "service.log").splitlines()]
+    logged = {name for line in lines if line["logger"] == "access" for name in line}
+    table = page(service, "docs/chassis/observability.md").split("## Log lines")[1]
+    assert logged
+    assert logged | {"error", "trace"} == set(first_cells(table))
+
+
+def test_limits_name_the_codes_and_statuses_of_the_one_table(service: Running) -> None:
+    """Every code docs/chassis/limits.md names has the status it says, by the chassis' own table."""
+    program = "from app.chassis.http.codes import TABLE; [print(c, r.status) for c, r in TABLE.items()]"
+    actual = dict(line.split() for line in call(service, ".venv/bin/python", "-c", program).splitlines())
+    table = page(service, "docs/chassis/limits.md")
+    rows = re.findall(r"^\| [^|]+ \| ([\d, ]+) \| ([^|]+) \|", table, re.MULTILINE)
+    assert len(rows) > 20
+    for statuses, codes in rows:
+        named = [code for code in re.findall(r"`(\w+)`", codes) if code in actual]
+        assert {actual[code] for code in named} <= set(statuses.split(", ")), codes
+
+
+def test_walk_names_the_files_a_request_enters_in_order(service: Running) -> None:
+    """docs/chassis/walk.md is the recorded call of `POST /v1/items`, at most 60 lines long."""
+    walk = page(service, "docs/chassis/walk.md")
+    told = re.findall(r"\*\*`([\w/]+\.py)`\*\*", walk)
+    body = '{"name": "Brass plumb bob", "contact_email": "ada@example.com"}'
+    traced = (service[0], {**service[1], "PORT": free_port(), "LOG_LEVEL": "info"})
+    command = [".venv/bin/python", str(ROOT / "tests/trace_request.py"), "POST", "/v1/items", body]
+    recorded = [line for line in call(traced, *command).splitlines() if not line.startswith("{")]
+    assert told == recorded
+    assert len(walk.splitlines()) <= 60
+
+
+def test_docs_name_only_targets_that_exist(service: Running) -> None:
+    """Every `make` target a page names is one `make help` shows."""
+    shown = set(re.findall(r"^  make ([a-z-]+)", call(service, "make", "help"), re.MULTILINE))
+    pages = [path for path in service[0].rglob("*.md") if not {".venv", ".tools"} & set(path.parts)]
+    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
+    words = re.findall(r"(?:`|^\$ |^)make ((?:[a-z-]+ ?)+?)(?=`|\n|  | [A-Z#])", text, re.MULTILINE)
+    named = {target for group in words for target in group.split()}
+    assert {"setup", "run", "migration"} <= named
+    assert len(pages) > 8
+    assert named <= shown, named - shown
+
+
+def test_links_lead_somewhere(service: Running) -> None:
+    """Every relative link of a page, in a service and in this repository, leads to a file."""
+    roots = [service[0], ROOT / "docs"]
+    pages = [path for root in roots for path in root.rglob("*.md") if ".venv" not in path.parts]
+    for path in pages:
+        for target in re.findall(r"\]\((?!https?:|#)([^)#]+)", path.read_text(encoding="utf-8")):
+            assert (path.parent / target).exists(), f"{path}: {target}"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status"),
+    [
+        ((), 0),
+        (("--url", "http://127.0.0.1:9/readyz"), 1),
+        (("--url", "nowhere"), 2),
+        (("--wait", "long"), 2),
+    ],
+)
+def test_health_script_says_what_it_found_by_its_status(
+    service: Running, arguments: tuple[str, ...], status: int
+) -> None:
+    """0 is ready, 1 is not ready or not there, 2 is wrong use."""
+    call(service, "python3", "ops/health.py", *arguments, status=status)
