@@ -1,5 +1,6 @@
 """What every test stands on: a throw-away release of the working tree and what is rendered from it, once."""
 
+import datetime
 import os
 import shutil
 import subprocess
@@ -53,7 +54,12 @@ def release(template: Path, version: str) -> None:
 
 
 def copy_service(template: Path, destination: Path, **answers: str) -> Path:
-    """Render a service as a user does, never with --trust."""
+    """Render a service as a user does, never with --trust.
+
+    PLUMBLINE_CUTOFF=now, set by the nightly job, lets it resolve today's libraries.
+    """
+    if os.environ.get("PLUMBLINE_CUTOFF") == "now":
+        answers.setdefault("dependency_cutoff", f"{datetime.datetime.now(datetime.UTC):%Y-%m-%dT%H:%M:%SZ}")
     copier.run_copy(str(template), destination, data=answers, defaults=True, quiet=True, unsafe=False)
     return destination
 

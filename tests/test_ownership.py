@@ -1,5 +1,6 @@
 """An update brings what is ours, leaves what is theirs, and merges what is shared without a conflict."""
 
+import re
 import shutil
 import subprocess
 import tomllib
@@ -221,7 +222,7 @@ def test_added_dependencies_survive_a_release_that_moves_every_bound(
     after = text(service / "pyproject.toml").splitlines()
     assert [line for line in after if line in before] == before, "uv wrote inside our zone"
     own = text(service / "pyproject.toml").replace('version = "0.1.0"', 'version = "1.4.2"')
-    (service / "pyproject.toml").write_text(own.replace('newer = "2026-11-20', 'newer = "2027-01-31'))
+    (service / "pyproject.toml").write_text(re.sub(r'newer = "[^T]*', 'newer = "2027-01-31', own))
     commit_all(service, "dependencies, a version and a cutoff of our own")
 
     project = own_template / "template/pyproject.toml.jinja"
@@ -240,7 +241,7 @@ def test_added_dependencies_survive_a_release_that_moves_every_bound(
     updated = tomllib.loads(text(service / "pyproject.toml"))
     group = updated["dependency-groups"]["dev"] if options else updated["project"]["dependencies"]
     assert all(any(entry.startswith(name) for entry in group) for name in names)
-    assert sum("!=0" in entry for entry in group) >= 6
+    assert all("!=0" in entry or entry.startswith(tuple(names)) for entry in group)
     assert updated["project"]["version"] == "1.4.2"
     assert updated["project"]["description"] == "Another sentence."
     assert updated["tool"]["uv"]["exclude-newer"] == "2027-01-31T00:00:00Z"

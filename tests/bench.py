@@ -1,0 +1,68 @@
+"""`make bench`: what a render costs, as ratios of processor time taken in one run, interleaved.
+
+A render of Plumbline is compared with a render of as many files that hold no logic at all.
+"""
+
+import resource
+import shutil
+import statistics
+import sys
+import tempfile
+from pathlib import Path
+
+import copier
+
+ROOT = Path(__file__).resolve().parent.parent
+WORK = ROOT / ".work"
+ROUNDS = 7
+# Issue of record: `copier copy --defaults` costs at most this much of a template without logic.
+COPY_BUDGET = 1.2
+
+
+def cpu_seconds() -> float:
+    """Return the processor time of this process and its finished children."""
+    used = [resource.getrusage(who) for who in (resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in used)
+
+
+def cost_of_copy(source: Path, folder: Path) -> float:
+    """Render a template once with every default and return the processor seconds."""
+    shutil.rmtree(folder, ignore_errors=True)
+    began = cpu_seconds()
+    copier.run_copy(str(source), folder, defaults=True, quiet=True, unsafe=False)
+    return cpu_seconds() - began
+
+
+def without_logic(rendered: Path, folder: Path) -> Path:
+    """Make a template that renders the same files by copying them: no question, no condition, one suffix."""
+    shutil.copytree(rendered, folder / "template")
+    (folder / "template" / ".copier-answers.yml").unlink()
+    (folder / "copier.yml").write_text("_subdirectory: template\n")
+    answers = folder / "template" / "{{_copier_conf.answers_file}}.jinja"
+    answers.write_text("{{ _copier_answers|to_nice_yaml -}}\n")
+    return folder
+
+
+def main() -> int:
+    """Measure in interleaved rounds, print the medians and their ratio, and return 1 when it is over budget."""
+    WORK.mkdir(exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=WORK) as name:
+        scratch = Path(name)
+        # Both as plain folders, so that git's share is nobody's.
+        ours = scratch / "ours"
+        shutil.copytree(ROOT / "template", ours / "template")
+        shutil.copy(ROOT / "copier.yml", ours)
+        cost_of_copy(ours, scratch / "first")
+        plain = without_logic(scratch / "first", scratch / "plain")
+        costs = [
+            (cost_of_copy(ours, scratch / "a"), cost_of_copy(plain, scratch / "b")) for _ in range(ROUNDS)
+        ]
+        count = sum(path.is_file() for path in (scratch / "a").rglob("*"))
+    mine, bare = (statistics.median(column) for column in zip(*costs, strict=True))
+    print(f"copy of {count} files: {mine:.2f} s of processor time; without logic {bare:.2f} s")
+    print(f"ratio {mine / bare:.2f}, at most {COPY_BUDGET}")
+    return int(mine / bare > COPY_BUDGET)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
