@@ -41,8 +41,8 @@ check: .tools/ready ## format, lint and audit this repository
 	@.tools/bin/zizmor --offline --quiet .github/workflows
 
 .PHONY: bench
-bench: .tools/ready ## measure what a render costs, as ratios of processor time
-	@$(run) tests/bench.py
+bench: .tools/ready ## measure what a render and a request cost, as ratios of processor time
+	@$(run) tests/bench/render.py
 
 .PHONY: release-check
 release-check: check test ## all that must hold before a tag: committed, checked, tested, noted

@@ -134,7 +134,7 @@ def test_every_installed_library_is_a_refused_slug(service: Path) -> None:
     """Whatever the service locks today is refused as its name: uv lets no project depend on itself."""
     subprocess.run([require("uv"), "lock", "--quiet"], cwd=service, env=user_environment(), check=True)
     locked = {package["name"] for package in tomllib.loads(text(service / "uv.lock"))["package"]}
-    taken = set(answers_hook.with_defaults({}, CONFIG)["taken_names"])
+    taken = set(answers_hook.with_defaults({}, CONFIG)["taken_names"].split())
     assert locked - taken == {"example-service"}
 
 

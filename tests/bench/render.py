@@ -1,4 +1,4 @@
-"""`make bench`: what a render costs, as ratios of processor time taken in one run, interleaved.
+"""What a render costs, as ratios of processor time taken in one run, interleaved.
 
 A render of Plumbline is compared with a render of as many files that hold no logic at all.
 """
@@ -6,13 +6,14 @@ A render of Plumbline is compared with a render of as many files that hold no lo
 import resource
 import shutil
 import statistics
+import subprocess
 import sys
 import tempfile
 from pathlib import Path
 
 import copier
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 WORK = ROOT / ".work"
 ROUNDS = 7
 # Issue of record: `copier copy --defaults` costs at most this much of a template without logic.
@@ -43,17 +44,30 @@ def without_logic(rendered: Path, folder: Path) -> Path:
     return folder
 
 
+def release(folder: Path) -> Path:
+    """Make a folder a tagged repository, as a template is."""
+    identity = ["-c", "user.name=Plumbline", "-c", "user.email=plumbline@example.invalid"]
+    for arguments in (
+        ["init", "--quiet"],
+        ["add", "--all"],
+        ["commit", "--quiet", "-m", "1"],
+        ["tag", "1.0.0"],
+    ):
+        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+    return folder
+
+
 def main() -> int:
-    """Measure in interleaved rounds, print the medians and their ratio, and return 1 when it is over budget."""
+    """Measure in interleaved rounds, print the medians and their ratio; return 1 when it is over budget."""
     WORK.mkdir(exist_ok=True)
     with tempfile.TemporaryDirectory(dir=WORK) as name:
         scratch = Path(name)
-        # Both as plain folders, so that git's share is nobody's.
         ours = scratch / "ours"
         shutil.copytree(ROOT / "template", ours / "template")
         shutil.copy(ROOT / "copier.yml", ours)
+        release(ours)
         cost_of_copy(ours, scratch / "first")
-        plain = without_logic(scratch / "first", scratch / "plain")
+        plain = release(without_logic(scratch / "first", scratch / "plain"))
         costs = [
             (cost_of_copy(ours, scratch / "a"), cost_of_copy(plain, scratch / "b")) for _ in range(ROUNDS)
         ]
