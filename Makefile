@@ -9,7 +9,9 @@ UV_PIN := uv>=0.13.8,<0.14
 run := .tools/bin/python
 
 # All that is written stays in this folder; only pip's and uv's caches lie where those tools keep them.
+export TMPDIR := $(CURDIR)/.work/tmp
 export COPIER_CACHE_DIR := $(CURDIR)/.work/copier
+$(shell mkdir -p .work/tmp)
 export PYTHONDONTWRITEBYTECODE := 1
 
 .PHONY: help
@@ -27,7 +29,6 @@ new: .tools/ready ## make your own service: make new DEST=../orders
 
 .PHONY: test
 test: .tools/ready ## run every check small (12 minutes at most on 2 cores)
-	@mkdir -p .work
 	@$(run) -m pytest $(ARGS)
 
 .PHONY: soak
@@ -50,11 +51,11 @@ release-check: check test ## all that must hold before a tag: committed, checked
 	@! git describe --tags --exact-match HEAD 2>/dev/null || { echo "found a tag here already: tags never move" >&2; exit 1; }
 	@grep -q '^## Unreleased' CHANGELOG.md || { echo "found no '## Unreleased' in CHANGELOG.md" >&2; exit 1; }
 
-.tools/ready: pyproject.toml Makefile
+.tools/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \
 		|| { echo "found $$($(PYTHON) --version), expected Python 3.11 or newer: make PYTHON=python3.12 …" >&2; exit 2; }
 	@echo "setting up .tools (once)" >&2
-	@$(PYTHON) -m venv --clear .tools
+	@$(PYTHON) -m venv .tools
 	@.tools/bin/python -m pip install --quiet --disable-pip-version-check "$(UV_PIN)"
 	@.tools/bin/python -m uv pip install --quiet --python .tools/bin/python --group test
 	@touch $@
