@@ -1,0 +1,138 @@
+"""What this repository's documentation says is true: references match copier.yml and make, lessons work."""
+
+import re
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+import runbook
+import yaml
+from conftest import ROOT, Render, commit_all
+from tools import require, user_environment
+
+DOCS = ROOT / "docs"
+QUESTIONS = yaml.safe_load((ROOT / "copier.yml").read_text(encoding="utf-8"))
+
+
+def page(name: str) -> str:
+    """Return the text of a page."""
+    return (DOCS / name).read_text(encoding="utf-8")
+
+
+def targets(folder: Path) -> set[str]:
+    """Return the targets `make help` shows in a folder."""
+    shown = subprocess.run(["make", "help"], cwd=folder, capture_output=True, text=True, check=True).stdout
+    return set(re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
+
+
+def make(folder: Path, environment: dict[str, str], *arguments: str) -> None:
+    """Run targets in a service; show what they printed if they fail."""
+    done = subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture
+def service(render: Render, tmp_path: Path) -> tuple[Path, dict[str, str]]:
+    """Return a committed service of the test's own, and the environment of its developer."""
+    require("make"), require("uv"), require("git")
+    folder = tmp_path / "orders"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    commit_all(folder, "render")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    return folder, user_environment(PORT=port, SERVER_DRAIN_SECONDS="0")
+
+
+def ask(service: tuple[Path, dict[str, str]], commands: list[runbook.Command]) -> None:
+    """Serve, run the commands of a lesson, stop."""
+    folder, environment = service
+    make(folder, environment, "migrate")
+    command = [".venv/bin/python", "-m", "app", "serve"]
+    with (folder.parent / "service.log").open("w") as log:
+        process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
+        try:
+            wait = ["python3", "ops/health.py", "--wait", "30"]
+            subprocess.run(wait, cwd=folder, env=environment, check=True, capture_output=True)
+            for command in commands:
+                command.text = command.text.replace("127.0.0.1:8000", f"127.0.0.1:{environment['PORT']}")
+                problem = runbook.run(command, folder, environment)
+                assert problem is None, problem
+        finally:
+            process.send_signal(signal.SIGINT)
+            assert process.wait(30) == 0
+
+
+def test_questions_page_names_every_question_with_its_default() -> None:
+    """The reference names what copier.yml asks, in order; fixed defaults stand there as they are."""
+    asked = {
+        name: details["default"]
+        for name, details in QUESTIONS.items()
+        if not name.startswith("_") and details.get("when") is not False and details.get("ask") is not False
+    }
+    told = dict(re.findall(r"^\| `(\w+)` \| (.+?) \|", page("reference/questions.md"), re.MULTILINE))
+    assert list(told) == list(asked)
+    for name, default in asked.items():
+        assert "{" in default or told[name] == f"`{default}`", name
+
+
+def test_ownership_page_lists_the_patterns_of_copier_yml() -> None:
+    """The reference and the one list agree, pattern by pattern."""
+    table = page("reference/ownership.md")
+    rows = re.findall(r"^\| (ours|shared|theirs) \| (`.*`) \|$", table, re.MULTILINE)
+    told = {owner: re.findall(r"`([^`]+)`", patterns) for owner, patterns in rows}
+    assert told == QUESTIONS["ownership"]["default"]
+
+
+def test_targets_page_lists_what_make_help_shows(render: Render) -> None:
+    """The reference names every target of the template and of a service, and no other."""
+    template, service = page("reference/make-targets.md").split("## In a service")
+    assert set(re.findall(r"^\| `make ([a-z-]+)", template, re.MULTILINE)) == targets(ROOT)
+    assert set(re.findall(r"^\| `make ([a-z-]+)", service, re.MULTILINE)) == targets(render())
+
+
+def test_every_decision_is_in_the_index() -> None:
+    """A record nobody finds was not written."""
+    records = {path.name for path in (DOCS / "decisions").glob("0*.md")}
+    assert set(re.findall(r"\((0[^)]+\.md)\)", page("decisions/README.md"))) == records
+
+
+def test_tutorial_works_as_written(service: tuple[Path, dict[str, str]]) -> None:
+    """Every command prints what stands below it, every change applies, and the changed service is checked."""
+    folder, environment = service
+    _, *lessons = runbook.read(page("tutorial/first-service.md"))
+    asked = {lesson.name.partition(".")[0]: lesson.commands for lesson in lessons}
+    ask(service, asked["2"])
+    for diff in re.findall(r"```diff\n(.*?)```", page("tutorial/first-service.md"), re.DOTALL):
+        subprocess.run(["git", "apply", "--unidiff-zero", "-"], cwd=folder, input=diff, text=True, check=True)
+    make(folder, environment, "migration", "NAME=add price to items")
+    assert (folder / "migrations/versions/0002_add_price_to_items.py").is_file()
+    make(folder, environment, "check")
+    make(folder, environment, "test", "ARGS=tests/items -q")
+    ask(service, asked["4"])
+
+
+def test_new_domain_works_as_written(service: tuple[Path, dict[str, str]]) -> None:
+    """The files of the how-to make a domain that is found, migrated, checked and served."""
+    folder, environment = service
+    whole_file = re.compile(r"^`([\w/.]+)`[^\n]*\n\n```python\n(.*?)```", re.DOTALL | re.MULTILINE)
+    blocks = whole_file.findall(page("how-to/add-a-domain.md"))
+    assert len(blocks) == 8
+    for path, code in blocks:
+        (folder / path).parent.mkdir(parents=True, exist_ok=True)
+        (folder / path).write_text(code, encoding="utf-8")
+    make(folder, environment, "migration", "NAME=create notes")
+    make(folder, environment, "check")
+    make(folder, environment, "test", "ARGS=tests/chassis/test_routes.py -q")
+    lesson = """## Ask
+```console
+$ curl -s -H 'X-Request-ID: note-1' http://127.0.0.1:8000/v1/notes --json '{"text":"Buy string"}'
+{"data":{"id":1,"text":"Buy string","created_at":"..."},"meta":{"request_id":"note-1","api_version":"v1"}}
+$ curl -s http://127.0.0.1:8000/v1/notes/2
+{"error":{"type":"/errors/note_not_found",...}
+```
+"""
+    ask(service, runbook.read(lesson)[0].commands)
