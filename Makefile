@@ -39,7 +39,7 @@ soak: .tools/ready ## run the large numbers and note them in docs/reference/soak
 check: .tools/ready ## format, lint and audit this repository
 	@$(run) -m ruff format --check .
 	@$(run) -m ruff check .
-	@.tools/bin/zizmor --offline --quiet .github/workflows
+	@.tools/bin/zizmor --offline --quiet .github/workflows template/.github/workflows
 
 .PHONY: bench
 bench: .tools/ready ## measure what a render and a request cost, as ratios of processor time

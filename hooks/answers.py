@@ -89,13 +89,9 @@ def read_yaml(path: Path) -> Mapping:
     try:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, yaml.YAMLError) as error:
-        raise typer.BadParameter(
-            f"found {path} unreadable ({error}), expected a YAML file of answers"
-        ) from error
+        raise typer.BadParameter(f"found {path} unreadable ({error}), expected a YAML file of answers") from error
     if not isinstance(content, Mapping):
-        raise typer.BadParameter(
-            f"found no mapping in {path}, expected lines such as `service_name: Order Desk`"
-        )
+        raise typer.BadParameter(f"found no mapping in {path}, expected lines such as `service_name: Order Desk`")
     return content
 
 

@@ -46,9 +46,7 @@ def owner_of(path: str, lists: Owners) -> str:
     """
     found = [owner for owner, patterns in lists.items() if patterns.match_file(path)]
     if len(found) != 1:
-        raise UnownedPathError(
-            f"{path}: found {' and '.join(found) or 'no owner'}, expected exactly one in copier.yml"
-        )
+        raise UnownedPathError(f"{path}: found {' and '.join(found) or 'no owner'}, expected exactly one in copier.yml")
     return found[0]
 
 

@@ -32,9 +32,7 @@ def git(folder: Path, *arguments: str) -> str:
         "-c",
         "commit.gpgsign=false",
     ]
-    done = subprocess.run(
-        ["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["git", *identity, *arguments], cwd=folder, capture_output=True, text=True, check=False)
     assert done.returncode == 0, f"git {' '.join(arguments)}: {done.stderr}"
     return done.stdout
 
@@ -139,6 +137,4 @@ def pytest_sessionfinish(session: pytest.Session) -> None:
 def pytest_unconfigure(config: pytest.Config) -> None:
     """Name every skipped test in the last line."""
     if names := _skipped(config):
-        print(
-            f"{len(names)} skipped{', a failure in CI' if os.environ.get('CI') else ''}: {', '.join(names)}"
-        )
+        print(f"{len(names)} skipped{', a failure in CI' if os.environ.get('CI') else ''}: {', '.join(names)}")

@@ -132,11 +132,7 @@ def main() -> int:
         wrong = [title for title, *request, status in REQUESTS if show(title, port, *request) != status]
     finally:
         stop(server)
-    print(
-        f"\nstopped; found {', '.join(wrong)} otherwise than expected"
-        if wrong
-        else "\nstopped; all as expected"
-    )
+    print(f"\nstopped; found {', '.join(wrong)} otherwise than expected" if wrong else "\nstopped; all as expected")
     print("Your own: make new DEST=../orders")
     return 1 if wrong else 0
 

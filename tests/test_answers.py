@@ -121,9 +121,7 @@ def test_every_name_has_a_valid_slug_by_default(name: str, slug: str) -> None:
     assert answers_hook.problems(known, CONFIG) == []
 
 
-@pytest.mark.parametrize(
-    "slug", ["class", "import", "json", "asyncio", "test", "app", "con", "uv", "none", "true"]
-)
+@pytest.mark.parametrize("slug", ["class", "import", "json", "asyncio", "test", "app", "con", "uv", "none", "true"])
 def test_keywords_and_standard_modules_are_harmless_slugs(render: Render, slug: str) -> None:
     """A slug names no Python module, so these resolve to the service itself and to nothing else."""
     service = render(service_slug=slug)

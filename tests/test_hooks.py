@@ -80,9 +80,7 @@ def test_ownership_refuses_two_owners() -> None:
         ownership_hook.owner_of("a", lists)
 
 
-@pytest.mark.parametrize(
-    "arguments", [[], ["--rendered", "no such folder"], ["x", "--rendered", "."]], ids=str
-)
+@pytest.mark.parametrize("arguments", [[], ["--rendered", "no such folder"], ["x", "--rendered", "."]], ids=str)
 def test_ownership_called_wrongly_says_so(arguments: list[str]) -> None:
     """Neither paths nor a folder, both, or a folder that is not there exit with 2."""
     assert run(ownership_hook.main, *arguments)[0] == 2

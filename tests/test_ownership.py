@@ -1,6 +1,7 @@
 """An update brings what is ours, leaves what is theirs, and merges what is shared without a conflict."""
 
 import re
+import shlex
 import shutil
 import subprocess
 import tomllib
@@ -79,9 +80,7 @@ def template_paths(template: Path, service: Path, owner: str) -> list[str]:
     """List the files of one owner that the template holds under the very name they have in a service."""
     paths = [path.as_posix() for path in files(service)]
     return [
-        path
-        for path in paths
-        if ownership.owner_of(path, OWNERS) == owner and (template / "template" / path).is_file()
+        path for path in paths if ownership.owner_of(path, OWNERS) == owner and (template / "template" / path).is_file()
     ]
 
 
@@ -93,10 +92,7 @@ def append(path: Path, line: str) -> None:
 
 def takes_comment(path: str) -> bool:
     """Say whether `# …` at the end leaves a file valid."""
-    return (
-        Path(path).suffix in {".py", ".toml", ".ini", ".yml", ".yaml", ".md", ".txt", ""}
-        and path != "LICENSE"
-    )
+    return Path(path).suffix in {".py", ".toml", ".ini", ".yml", ".yaml", ".md", ".txt", ""} and path != "LICENSE"
 
 
 def test_update_changes_ours_and_leaves_theirs(own_template: Path, service: Path) -> None:
@@ -226,10 +222,7 @@ def test_added_dependencies_survive_a_release_that_moves_every_bound(
     commit_all(service, "dependencies, a version and a cutoff of our own")
 
     project = own_template / "template/pyproject.toml.jinja"
-    lines = [
-        line.replace(",<", ",!=0,<") if line.startswith('    "') else line
-        for line in text(project).splitlines()
-    ]
+    lines = [line.replace(",<", ",!=0,<") if line.startswith('    "') else line for line in text(project).splitlines()]
     project.write_text("\n".join(lines) + "\n")
     config = own_template / "copier.yml"
     config.write_text(text(config).replace("2026-11-20T", "2027-06-01T"))
@@ -270,9 +263,7 @@ def test_relative_source_is_warned_of(own_template: Path, tmp_path: Path) -> Non
 
     def said(source: str, destination: str) -> str:
         command = [require("copier"), "copy", "--defaults", source, destination]
-        done = subprocess.run(
-            command, cwd=tmp_path, env=user_environment(), capture_output=True, text=True, check=True
-        )
+        done = subprocess.run(command, cwd=tmp_path, env=user_environment(), capture_output=True, text=True, check=True)
         return done.stderr
 
     assert "Warning: the template was named by the relative path" in said(own_template.name, "a")
@@ -281,7 +272,8 @@ def test_relative_source_is_warned_of(own_template: Path, tmp_path: Path) -> Non
 
 def test_message_after_copy_recreates_the_service(own_template: Path, tmp_path: Path) -> None:
     """The command it shows, run as it stands, renders the same files again."""
-    command = [require("copier"), "copy", "--defaults", str(own_template), str(tmp_path / "first")]
+    first, second = tmp_path / "it's é first", tmp_path / "second"
+    command = [require("copier"), "copy", "--defaults", str(own_template), str(first)]
     shown = subprocess.run(
         [*command, "--data", "service_name=It's {{ odd }}"],
         env=user_environment(),
@@ -291,9 +283,8 @@ def test_message_after_copy_recreates_the_service(own_template: Path, tmp_path: 
     ).stderr
     assert "make setup" in shown
     assert "make run" in shown
-    again = shown[shown.index("copier copy") :].strip().replace("NEW_FOLDER", str(tmp_path / "second"))
+    again = shown[shown.index("copier copy") :].strip().replace("NEW_FOLDER", shlex.quote(str(second)))
     subprocess.run(["sh", "-c", again], env=user_environment(), capture_output=True, check=True)
-    first, second = tmp_path / "first", tmp_path / "second"
     assert list(files(first)) == list(files(second))
     assert [path for path in files(first) if text(first / path) != text(second / path)] == []
 

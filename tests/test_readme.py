@@ -88,9 +88,7 @@ def assert_answers(run: str, service: Path, environment: dict[str, str]) -> None
         deadline = time.monotonic() + 60
         while time.monotonic() < deadline:
             try:
-                with urllib.request.urlopen(
-                    f"http://127.0.0.1:{environment['PORT']}/readyz", timeout=5
-                ) as answer:
+                with urllib.request.urlopen(f"http://127.0.0.1:{environment['PORT']}/readyz", timeout=5) as answer:
                     assert answer.status == 200
                     return
             except OSError:
@@ -139,8 +137,6 @@ def test_every_target_has_help() -> None:
 def test_new_without_destination_says_what_is_expected(machine: tuple[Path, dict[str, str]]) -> None:
     """`make new` alone writes nothing and exits with 2."""
     clone, environment = machine
-    done = subprocess.run(
-        ["make", "new"], cwd=clone, env=environment, capture_output=True, text=True, check=False
-    )
+    done = subprocess.run(["make", "new"], cwd=clone, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 2
     assert "expected a new folder: make new DEST=../orders" in done.stderr

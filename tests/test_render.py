@@ -58,9 +58,7 @@ def test_rendered_files_parse(render: Render, answers: dict[str, str]) -> None:
 
 @pytest.mark.parametrize("answers", PROFILES)
 @pytest.mark.parametrize("command", [["format", "--check"], ["check"]], ids=" ".join)
-def test_render_is_left_unchanged_by_ruff(
-    render: Render, answers: dict[str, str], command: list[str]
-) -> None:
+def test_render_is_left_unchanged_by_ruff(render: Render, answers: dict[str, str], command: list[str]) -> None:
     """Formatter and linter, with the service's own settings, find nothing to change."""
     service = render(**answers)
     done = subprocess.run(
@@ -108,9 +106,7 @@ def test_license_names_the_holder(render: Render) -> None:
 
 def test_template_paths_work_on_every_system() -> None:
     """No path holds a character some file system refuses; a condition in one is a bare computed answer."""
-    computed = {
-        name for name, details in CONFIG.items() if isinstance(details, dict) and details.get("when") is False
-    }
+    computed = {name for name, details in CONFIG.items() if isinstance(details, dict) and details.get("when") is False}
     for source in files(TEMPLATE):
         conditions = {found["answer"] for found in CONDITION_IN_NAME.finditer(source.as_posix())}
         assert conditions <= computed, source
@@ -118,6 +114,12 @@ def test_template_paths_work_on_every_system() -> None:
         assert arrives.isascii(), source
         assert not re.search(r'["<>|:*?\\{}%]', arrives), source
         assert all(part == part.rstrip(" .") for part in arrives.split("/")), source
+
+
+def test_no_two_sources_render_to_one_path() -> None:
+    """Only LICENSE has several sources, of which exactly one is rendered."""
+    names = [rendered_name(source) for source in files(TEMPLATE)]
+    assert {name for name in names if names.count(name) > 1} == {"LICENSE"}
 
 
 def test_most_template_files_are_verbatim() -> None:

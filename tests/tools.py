@@ -30,11 +30,17 @@ TOOLS = {
     for tool in (
         Tool("git", "2.30 or newer", "a prerequisite", "everything"),
         Tool("make", "GNU 3.81 or newer", "a prerequisite", "what runs a service's targets"),
-        Tool(
-            "uv", "see pyproject.toml", "`make test` installs it in .tools", "what resolves or runs a service"
-        ),
+        Tool("uv", "see pyproject.toml", "`make test` installs it in .tools", "what resolves or runs a service"),
         Tool("copier", "see pyproject.toml", "`make test` installs it in .tools", "Copier's command line"),
         Tool("ruff", "see pyproject.toml", "`make test` installs it in .tools", "format and lint of renders"),
+        Tool("zizmor", "see pyproject.toml", "`make test` installs it in .tools", "audit of workflows"),
+        Tool(
+            "check-jsonschema",
+            "see pyproject.toml",
+            "`make test` installs it in .tools",
+            "schemas of CI files",
+        ),
+        Tool("hadolint", "see pyproject.toml", "`make test` installs it in .tools", "lint of the Dockerfile"),
     )
 }
 
@@ -50,7 +56,5 @@ def require(name: str) -> str:
 
 def user_environment(**more: str) -> dict[str, str]:
     """Build a user's environment: the tools of `make` first on PATH, no virtual environment active."""
-    kept = {
-        name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "CI", "MAKEFLAGS"}
-    }
+    kept = {name: value for name, value in os.environ.items() if name not in {"VIRTUAL_ENV", "CI", "MAKEFLAGS"}}
     return {**kept, "PATH": os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]), **more}
