@@ -14,7 +14,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.chassis.about import about
 from app.chassis.database.engine import Database, is_unavailable
-from app.chassis.database.migrations import pending_rooms
+from app.chassis.database.revisions import pending_rooms
 from app.chassis.edge import Edge
 from app.chassis.errors import UnavailableError
 from app.chassis.features import FEATURES

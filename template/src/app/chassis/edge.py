@@ -114,6 +114,7 @@ class Edge:
         return None
 
     async def _failed(self, error: Exception, reply: Reply, exchange: Exchange, *, is_late: bool) -> None:
+        exchange.deadline = None  # its time is over, one way or the other
         if isinstance(error, ClientDisconnect):
             exchange.status = exchange.status or 499
         elif isinstance(error, CodedHTTPError):

@@ -80,6 +80,7 @@ class Report(BaseModel):
     ok: bool
     service: str
     version: str
+    api_versions: list[str]
     is_draining: bool
     checks: list[CheckResult]
 
@@ -109,6 +110,7 @@ def health_router() -> Router:
             ok=not failures,
             service=about().slug,
             version=about().version,
+            api_versions=list(request.app.versions.apps),
             is_draining=state.is_draining,
             checks=checks,
         )

@@ -69,12 +69,20 @@ class _Protocol(HttpToolsProtocol):
         if self._refusal is None:
             super().data_received(data)
 
-    def send_400_response(self, msg: str) -> None:
+    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn passes its own words
         """Called by uvicorn for whatever the parser does not accept."""
+        cycle = self.cycle
         if self._is_idle():
             self._answer(self._refusal or "http_malformed")
+        elif not cycle.more_body:
+            cycle.keep_alive = False  # the request before the garbage still gets its answer
+            self._refusal = self._refusal or "http_malformed"
+        elif not cycle.response_started:
+            cycle.disconnected = True  # the garbage is this request's body: its route hears that the client left
+            cycle.message_event.set()
+            self._answer("body_malformed")
         else:
-            self.transport.close()  # an answer is on its way on this connection
+            self.transport.close()
 
     def _is_idle(self) -> bool:
         cycle: Any = self.cycle  # None before the first request, whatever its annotation says
@@ -133,7 +141,7 @@ class _Server(uvicorn.Server):
             for number, handler in handlers.items():
                 signal.signal(number, handler)
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler
         """First SIGTERM drains; SIGINT, or a second signal, stops without waiting for the drain."""
         health = self._service.state.health
         seconds = self._service.state.settings.server_drain_seconds
@@ -160,7 +168,7 @@ class _Server(uvicorn.Server):
 
 
 def serve(service: Any, settings: ChassisSettings) -> int:
-    """Run the service until it is told to stop; returns the exit code (0 after a clean stop, 1 if it could not start)."""
+    """Run the service until it is told to stop; returns 0 after a clean stop, 1 if it could not start."""
     protocol = type("Protocol", (_Protocol,), {"limits": settings})
     config = uvicorn.Config(
         service,

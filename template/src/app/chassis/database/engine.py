@@ -49,7 +49,7 @@ class Database:
 
 
 def _engine(url: str, size: int, wait_seconds: float, *, begin: str, is_read_only: bool) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=wait_seconds)
+    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=wait_seconds, hide_parameters=True)
 
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:

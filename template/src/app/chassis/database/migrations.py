@@ -1,4 +1,4 @@
-"""Moves the database forwards and back: first each chassis room, then the team's tables. May import features.
+"""Moves the database forwards and back: first each chassis room, then the team's tables. May import revisions.
 
 A chassis room keeps its own tables, revisions and version table; the team's autogenerate never sees `chassis_*`.
 """
@@ -6,36 +6,22 @@ A chassis room keeps its own tables, revisions and version table; the team's aut
 import asyncio
 import re
 import tempfile
-from collections.abc import Iterator
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
 from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
-from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from app.chassis.about import project_root
-from app.chassis.database.columns import Base, UtcDateTime
+from app.chassis.database.columns import UtcDateTime
 from app.chassis.database.engine import Database
+from app.chassis.database.revisions import TEAM, rooms, version_table
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.features import FEATURES, MigrationRoom
+from app.chassis.features import MigrationRoom
 
-__all__ = ["downgrade", "new_revision", "pending_rooms", "rooms", "run_env", "upgrade"]
-
-_TEAM = "team"
-
-
-def rooms() -> list[MigrationRoom]:
-    """Chassis rooms that have tables, then the team, in the order in which they migrate."""
-    own = [feature.migrations for feature in FEATURES if feature.migrations is not None]
-    return [*own, MigrationRoom(_TEAM, Base.metadata, project_root() / "migrations")]
-
-
-def _version_table(room: MigrationRoom) -> str:
-    return "alembic_version" if room.name == _TEAM else f"chassis_{room.name}_version"
+__all__ = ["downgrade", "new_revision", "run_env", "upgrade"]
 
 
 def _config(room: MigrationRoom, connection: Connection | None = None) -> Config:
@@ -58,12 +44,12 @@ def run_env() -> None:
 
 def _run(connection: Connection, room: MigrationRoom) -> None:
     def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
-        return kind != "table" or not (name or "").startswith("chassis_") or room.name != _TEAM
+        return kind != "table" or not (name or "").startswith("chassis_") or room.name != TEAM
 
     context.configure(
         connection=connection,
         target_metadata=room.metadata,
-        version_table=_version_table(room),
+        version_table=version_table(room),
         include_name=is_ours,
         render_item=_rendered,
         render_as_batch=True,  # SQLite changes a column by copying the table
@@ -90,9 +76,7 @@ async def upgrade(database: Database, revision: str = "head") -> list[str]:
     """Bring every chassis room to its head and the team to `revision`; returns "room: from -> to" lines."""
 
     def action(connection: Connection) -> list[str]:
-        return [
-            _move(connection, room, revision if room.name == _TEAM else "head", command.upgrade) for room in rooms()
-        ]
+        return [_move(connection, room, revision if room.name == TEAM else "head", command.upgrade) for room in rooms()]
 
     lines: list[str] = await _with_database(database, action)
     return lines
@@ -112,25 +96,8 @@ def _move(connection: Connection, room: MigrationRoom, revision: str, move: Any)
 
 
 def _current(connection: Connection, room: MigrationRoom) -> str | None:
-    found = MigrationContext.configure(connection, opts={"version_table": _version_table(room)})
+    found = MigrationContext.configure(connection, opts={"version_table": version_table(room)})
     return ", ".join(found.get_current_heads()) or None
-
-
-@cache
-def _head(room_folder: Path) -> str | None:
-    return ", ".join(ScriptDirectory(str(room_folder)).get_heads()) or None
-
-
-async def pending_rooms(database: Database) -> list[str]:
-    """Rooms whose tables are behind the revisions this program brings. Never creates anything."""
-    heads = {room.name: await asyncio.to_thread(_head, room.folder) for room in rooms()}
-
-    def action(connection: Connection) -> list[str]:
-        return [room.name for room in rooms() if _current(connection, room) != heads[room.name]]
-
-    async with database.reader.connect() as connection:
-        behind: list[str] = await connection.run_sync(action)
-        return behind
 
 
 def new_revision(message: str) -> Path:
@@ -149,9 +116,7 @@ def new_revision(message: str) -> Path:
 
 
 def _next_id(folder: Path) -> str:
-    numbers = (int(name.group(1)) for name in _revisions(folder) if name)
+    numbers = (
+        int(name.group(1)) for path in folder.glob("versions/*.py") if (name := re.match(r"(\d{4})_", path.name))
+    )
     return f"{max(numbers, default=0) + 1:04d}"
-
-
-def _revisions(folder: Path) -> Iterator[re.Match[str] | None]:
-    return (re.match(r"(\d{4})_", path.name) for path in (folder / "versions").glob("*.py"))

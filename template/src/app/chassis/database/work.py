@@ -36,6 +36,10 @@ class ReadWork:
         try:
             if is_good:
                 await session.commit()
+        except BaseException:
+            # SQLite keeps a transaction open whose commit failed, and SQLAlchemy would hand it to the next request.
+            await session.invalidate()
+            raise
         finally:
             await session.close()
 

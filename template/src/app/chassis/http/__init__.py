@@ -1,9 +1,21 @@
 """HTTP as routes see it. Team code imports from here."""
 
 from app.chassis.http.paging import Page, Paging
-from app.chassis.http.preconditions import ExpectedVersion, Tags
+from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
 from app.chassis.http.routing import Router
 from app.chassis.http.schema import MAX_ID, Email, Schema
 from app.chassis.http.work import Read, Write
 
-__all__ = ["MAX_ID", "Email", "ExpectedVersion", "Page", "Paging", "Read", "Router", "Schema", "Tags", "Write"]
+__all__ = [
+    "MAX_ID",
+    "Email",
+    "ExpectedVersion",
+    "NewTag",
+    "Page",
+    "Paging",
+    "Read",
+    "ReadTag",
+    "Router",
+    "Schema",
+    "Write",
+]

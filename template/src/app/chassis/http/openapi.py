@@ -22,6 +22,7 @@ _ALWAYS = {
     "504": "Took too long",
     "default": "Any other error",
 }
+_WITH_VERSION = {"412": "It changed since you read it", "428": "If-Match is missing"}
 _WITH_BODY = {"408": "Request came too slowly", "415": "Content type not supported", "422": "Input not valid"}
 
 
@@ -63,6 +64,13 @@ def _wrap_operation(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
         declared["422"] = _WITH_BODY["422"]
     else:
         responses.pop("422", None)
+    headers = {
+        parameter["name"].lower() for parameter in operation.get("parameters", ()) if parameter["in"] == "header"
+    }
+    if "if-none-match" in headers:
+        responses["304"] = {"description": "Not changed since the version If-None-Match names"}
+    if "if-match" in headers:
+        declared |= _WITH_VERSION
     for status, meaning in declared.items():
         described = responses.get(status, {}).get("description", meaning)
         described = meaning if described == "Validation Error" else described

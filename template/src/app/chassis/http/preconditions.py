@@ -2,19 +2,19 @@
 
 from typing import Annotated
 
-from fastapi import Depends, Header, Request, Response
+from fastapi import Depends, Header, Response
 from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from app.chassis.errors import PreconditionFailedError, PreconditionRequiredError
 
-__all__ = ["ExpectedVersion", "Tags"]
+__all__ = ["ExpectedVersion", "NewTag", "ReadTag"]
 
 _EXPECTED = 'If-Match: "<version>", as the ETag of your last read says'
 
 
 class TagSetter:
-    """Puts the ETag of a thing into the answer, and answers 304 to a reader who has that version."""
+    """Puts the ETag of a thing into the answer; where the route reads, a reader who has that version gets 304."""
 
     __slots__ = ("_known", "_response")
 
@@ -34,10 +34,14 @@ class TagSetter:
         self._response.headers["ETag"] = tag
 
 
-async def _tags(
-    request: Request, response: Response, if_none_match: Annotated[str | SkipJsonSchema[None], Header()] = None
+async def _read_tag(
+    response: Response, if_none_match: Annotated[str | SkipJsonSchema[None], Header()] = None
 ) -> TagSetter:
-    return TagSetter(response, if_none_match if request.method in ("GET", "HEAD") else None)
+    return TagSetter(response, if_none_match)
+
+
+async def _new_tag(response: Response) -> TagSetter:
+    return TagSetter(response, None)
 
 
 async def _expected_version(if_match: Annotated[str | SkipJsonSchema[None], Header()] = None) -> int | None:
@@ -57,5 +61,6 @@ async def _expected_version(if_match: Annotated[str | SkipJsonSchema[None], Head
     return int(digits)
 
 
-Tags = Annotated[TagSetter, Depends(_tags)]
+ReadTag = Annotated[TagSetter, Depends(_read_tag)]
+NewTag = Annotated[TagSetter, Depends(_new_tag)]
 ExpectedVersion = Annotated[int | None, Depends(_expected_version)]

@@ -70,7 +70,7 @@ class VersionApp(FastAPI):
 
 
 def discover_versions(package: str) -> dict[str, list[APIRouter]]:
-    """Version folder -> the `router` of each `routes.py` below it, in the order of their names, oldest version first."""
+    """Version folder -> the `router` of each `routes.py` below it, in order of name; oldest version first."""
     root = import_module(package)
     names = sorted((m.name for m in pkgutil.iter_modules(root.__path__) if _FOLDER.fullmatch(m.name)), key=_number)
     return {name: list(_routers(f"{package}.{name}")) for name in names}
@@ -95,7 +95,7 @@ class Versions:
         self.pinned = pinned or next(iter(apps), None)
 
     def by_path(self, path: str, exchange: Exchange) -> VersionApp | None:
-        """App of a path `/vN/…` if it is served and the header does not contradict: the fast road, without exceptions."""
+        """App of a path `/vN/…` if it is served and the header does not contradict: the fast road."""
         if not path.startswith("/v"):
             return None
         name = path[1:].partition("/")[0]

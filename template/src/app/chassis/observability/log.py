@@ -1,12 +1,11 @@
-"""One structured line an event: structlog and stdlib loggers alike, redacted, written by one thread. May import exchange."""
+"""One structured line an event, from every logger of the process, without secrets. May import exchange."""
 
 import atexit
+import json
 import logging
 import time
-from collections.abc import MutableMapping
 from typing import Any
 
-import structlog
 from pydantic_core import to_json
 
 from app.chassis.exchange import Exchange, current_exchange
@@ -16,7 +15,6 @@ from app.chassis.observability.writer import LineWriter
 
 __all__ = ["AccessLog", "configure_logs"]
 
-_Event = MutableMapping[str, Any]
 _STANDARD = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
 
 
@@ -29,24 +27,13 @@ class _LineHandler(logging.Handler):
         self._is_json = is_json
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record; a record that cannot be written is told as such, never raised."""
-        try:
-            event = _event_of(record)
-        except Exception as error:  # noqa: BLE001  # logging must not break its caller
-            event = {
-                "level": "error",
-                "logger": record.name,
-                "event": f"log record not writable: {type(error).__name__}",
-            }
+        """Write one record."""
+        event = _event_of(record)
         self._writer.put(_as_json(event) if self._is_json else _as_text(event))
 
 
 def _event_of(record: logging.LogRecord) -> dict[str, Any]:
-    members: _Event
-    if isinstance(record.msg, dict):
-        members = dict(record.msg)
-    else:
-        members = {"event": record.getMessage()}
+    members = dict(record.msg) if isinstance(record.msg, dict) else {"event": _message_of(record)}
     members |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD and name[0] != "_"}
     exchange = current_exchange.get()
     head: dict[str, Any] = {
@@ -65,9 +52,11 @@ def _event_of(record: logging.LogRecord) -> dict[str, Any]:
     return body
 
 
-def _hand_over(_logger: Any, _method: str, event: _Event) -> tuple[tuple[_Event], dict[str, Any]]:
-    """Last structlog processor: the whole event becomes the record's message, so no name of a member can clash."""
-    return (event,), {"exc_info": event.pop("exc_info", None)}
+def _message_of(record: logging.LogRecord) -> str:
+    try:
+        return record.getMessage()
+    except (TypeError, ValueError):
+        return f"{record.msg} (its arguments do not fit)"
 
 
 def _timestamp(seconds: float) -> str:
@@ -76,7 +65,10 @@ def _timestamp(seconds: float) -> str:
 
 
 def _as_json(event: dict[str, Any]) -> bytes:
-    return to_json(event, serialize_unknown=True, inf_nan_mode="strings") + b"\n"
+    try:
+        return to_json(event, serialize_unknown=True, inf_nan_mode="strings") + b"\n"
+    except ValueError:  # a lone surrogate has no UTF-8; escaped it has
+        return json.dumps(event, default=str).encode("ascii") + b"\n"
 
 
 def _as_text(event: dict[str, Any]) -> bytes:
@@ -87,9 +79,10 @@ def _as_text(event: dict[str, Any]) -> bytes:
 
 
 def configure_logs(settings: LogSettings) -> LineWriter:
-    """Send every logger of the process through one handler; returns its writer. Calling it again replaces the handler.
+    """Send every logger of the process through one handler and return its writer. A second call replaces the first.
 
-    Lines go to standard error, where they do not mix with what a command prints; the server moves them to standard output.
+    Lines go to standard error, where they do not mix with what a command prints; the server moves them to
+    standard output.
     """
     writer = LineWriter(limit=settings.log_buffer_lines)
     root = logging.getLogger()
@@ -102,12 +95,6 @@ def configure_logs(settings: LogSettings) -> LineWriter:
         logger.setLevel(logging.WARNING if settings.log_level == "info" else logging.NOTSET)  # their news are not ours
     logging.getLogger("uvicorn.access").disabled = True  # the edge writes the access line
     logging.captureWarnings(capture=True)
-    structlog.configure(
-        processors=[structlog.stdlib.filter_by_level, _hand_over],
-        logger_factory=structlog.stdlib.LoggerFactory(),
-        wrapper_class=structlog.stdlib.BoundLogger,
-        cache_logger_on_first_use=True,
-    )
     atexit.register(writer.close)
     return writer
 

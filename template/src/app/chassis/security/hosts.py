@@ -6,7 +6,7 @@ __all__ = ["host_check"]
 
 
 def host_check(allowed: tuple[str, ...]) -> Callable[[bytes | None], bool]:
-    """Function that says whether a raw `Host` value (None: absent or sent twice) is one of ours; the port is ignored."""
+    """Function that says whether a raw `Host` value (None: absent or twice) is one of ours, whatever its port."""
     if "*" in allowed:
         return lambda host: host is not None
     exact = {name.lower() for name in allowed if not name.startswith("*.")}

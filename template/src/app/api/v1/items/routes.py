@@ -5,7 +5,7 @@ from typing import Annotated
 from fastapi import Path, Response
 
 from app.api.v1.items.schemas import ItemIn, ItemOut
-from app.chassis.http import MAX_ID, ExpectedVersion, Page, Paging, Read, Router, Tags, Write
+from app.chassis.http import MAX_ID, ExpectedVersion, NewTag, Page, Paging, Read, ReadTag, Router, Write
 from app.domains.items import service
 
 router = Router(prefix="/items", tags=["items"])
@@ -20,24 +20,24 @@ async def list_items(work: Read, paging: Paging) -> Page[ItemOut]:
 
 
 @router.post("", status_code=201, summary="Create an item")
-async def create_item(work: Write, body: ItemIn, tags: Tags, response: Response) -> ItemOut:
+async def create_item(work: Write, body: ItemIn, tag: NewTag, response: Response) -> ItemOut:
     item = await service.create_item(work, **body.model_dump())
-    tags.set(item.version)
+    tag.set(item.version)
     response.headers["Location"] = f"/v1/items/{item.id}"
     return ItemOut.model_validate(item)
 
 
 @router.get("/{item_id}", summary="Read an item")
-async def read_item(work: Read, item_id: ItemId, tags: Tags) -> ItemOut:
+async def read_item(work: Read, item_id: ItemId, tag: ReadTag) -> ItemOut:
     item = await service.read_item(work, item_id)
-    tags.set(item.version)
+    tag.set(item.version)
     return ItemOut.model_validate(item)
 
 
 @router.put("/{item_id}", summary="Replace an item; If-Match names the version you read")
-async def replace_item(work: Write, item_id: ItemId, body: ItemIn, expected: ExpectedVersion, tags: Tags) -> ItemOut:
+async def replace_item(work: Write, item_id: ItemId, body: ItemIn, expected: ExpectedVersion, tag: NewTag) -> ItemOut:
     item = await service.replace_item(work, item_id, expected_version=expected, **body.model_dump())
-    tags.set(item.version)
+    tag.set(item.version)
     return ItemOut.model_validate(item)
 
 

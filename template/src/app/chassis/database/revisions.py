@@ -1,0 +1,67 @@
+"""Which revisions there are and which the database has, told without Alembic, which loads slowly. May import features."""
+
+import ast
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import Connection, inspect, text
+
+from app.chassis.about import project_root
+from app.chassis.database.columns import Base
+from app.chassis.database.engine import Database
+from app.chassis.features import FEATURES, MigrationRoom
+
+__all__ = ["TEAM", "heads", "pending_rooms", "rooms", "version_table"]
+
+TEAM = "team"
+
+
+def rooms() -> list[MigrationRoom]:
+    """Chassis rooms that have tables, then the team, in the order in which they migrate."""
+    own = [feature.migrations for feature in FEATURES if feature.migrations is not None]
+    return [*own, MigrationRoom(TEAM, Base.metadata, project_root() / "migrations")]
+
+
+def version_table(room: MigrationRoom) -> str:
+    """Table that remembers where a room's tables stand."""
+    return "alembic_version" if room.name == TEAM else f"chassis_{room.name}_version"
+
+
+@cache
+def heads(folder: Path) -> frozenset[str]:
+    """Revisions in `folder/versions` that no other one follows, read without running them."""
+    known, followed = set(), set()
+    for path in sorted((folder / "versions").glob("*.py")):
+        names = dict(_assignments(ast.parse(path.read_text(encoding="utf-8"))))
+        before = names.get("down_revision") or ()
+        known.add(names.get("revision", path.stem))
+        followed |= {before} if isinstance(before, str) else set(before)
+    return frozenset(known - followed)
+
+
+def _assignments(tree: ast.Module) -> Any:
+    for node in tree.body:
+        if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Constant | ast.Tuple | ast.List):
+            target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
+            if isinstance(target, ast.Name):
+                yield target.id, ast.literal_eval(node.value)
+
+
+async def pending_rooms(database: Database) -> list[str]:
+    """Rooms whose tables are not where the revisions of this program say. Never creates anything."""
+
+    def action(connection: Connection) -> list[str]:
+        tables = set(inspect(connection).get_table_names())
+        return [room.name for room in rooms() if _current(connection, room, tables) != heads(room.folder)]
+
+    async with database.reader.connect() as connection:
+        behind: list[str] = await connection.run_sync(action)
+        return behind
+
+
+def _current(connection: Connection, room: MigrationRoom, tables: set[str]) -> frozenset[str]:
+    table = version_table(room)
+    if table not in tables:
+        return frozenset()
+    return frozenset(connection.scalars(text(f"SELECT version_num FROM {table}")))  # noqa: S608  # our own name

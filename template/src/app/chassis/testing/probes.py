@@ -1,0 +1,110 @@
+"""Routes the conformance suite adds beside the team's, so that every failure can be provoked on purpose."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Annotated, Any
+
+from fastapi import Query
+from pydantic import Field
+from sqlalchemy import text
+from starlette.responses import JSONResponse, Response, StreamingResponse
+
+from app.chassis.errors import UnavailableError
+from app.chassis.http import Email, Router, Schema, Write
+
+__all__ = ["probe_router"]
+
+SECRET = "a-planted-secret"  # noqa: S105  # the suite looks for it where it must not be
+
+
+class ProbeIn(Schema):
+    """One field of each kind."""
+
+    text: Annotated[str, Field(min_length=2, max_length=20)] = "text"
+    number: Annotated[int, Field(ge=-(2**63), le=2**63 - 1)] = 1
+    ratio: float = 0.5
+    flag: bool = True
+    email: Email = "ada@example.com"
+    nested: list[dict[str, int]] = Field(default_factory=list)
+
+
+class ProbeOut(Schema):
+    """What the shape probe promises and does not keep."""
+
+    number: int
+
+
+def probe_router() -> Router:  # noqa: C901  # a list of small routes
+    """Routes below `/-probe`; part of no contract."""
+    router = Router(prefix="/-probe", include_in_schema=False)
+
+    @router.get("/hello")
+    async def hello() -> dict[str, str]:
+        return {"hello": "world"}
+
+    @router.post("/body")
+    async def body(body: ProbeIn) -> ProbeIn:
+        return body
+
+    @router.get("/query")
+    async def query(number: Annotated[int, Query(le=2**63 - 1)] = 1, text: str = "") -> dict[str, Any]:
+        return {"number": number, "length": len(text)}
+
+    @router.get("/raise")
+    async def fail() -> None:
+        password = SECRET
+        raise RuntimeError(f"password={password}")
+
+    @router.post("/raise")
+    async def fail_after_write(work: Write) -> None:
+        await work.session.execute(text("CREATE TABLE probe_rolled_back (id INTEGER)"))
+        raise RuntimeError("after a write")
+
+    @router.get("/tables")
+    async def tables(work: Write) -> list[str]:
+        found = await work.session.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))
+        return [row[0] for row in found]
+
+    @router.post("/commit")
+    async def failing_commit(work: Write) -> dict[str, bool]:
+        # A deferred constraint is checked when the commit comes, after the route has returned.
+        await work.session.execute(text("CREATE TABLE IF NOT EXISTS probe_parent (id INTEGER PRIMARY KEY)"))
+        await work.session.execute(
+            text(
+                "CREATE TABLE IF NOT EXISTS probe_child "
+                "(id INTEGER REFERENCES probe_parent (id) DEFERRABLE INITIALLY DEFERRED)"
+            )
+        )
+        await work.session.execute(text("INSERT INTO probe_child VALUES (7)"))
+        return {"saved": True}
+
+    @router.get("/shape", response_model=ProbeOut)
+    async def wrong_shape() -> Any:
+        return {"number": SECRET}
+
+    @router.get("/by-hand")
+    async def error_by_hand() -> Response:
+        return JSONResponse({"oops": SECRET}, status_code=418)
+
+    @router.get("/slow")
+    async def slow(seconds: float = 60.0) -> dict[str, bool]:
+        await asyncio.sleep(seconds)
+        return {"done": True}
+
+    @router.get("/unavailable")
+    async def unavailable() -> None:
+        raise UnavailableError("the store is down", retry_after=7)
+
+    @router.get("/stream")
+    async def stream(fails: bool = False) -> StreamingResponse:  # a query parameter
+        return StreamingResponse(_chunks(fails=fails), media_type="text/plain")
+
+    return router
+
+
+async def _chunks(*, fails: bool) -> AsyncIterator[bytes]:
+    for number in range(3):
+        yield b"%d\n" % number
+        await asyncio.sleep(0)
+    if fails:
+        raise RuntimeError("in the middle of a stream")

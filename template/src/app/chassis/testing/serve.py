@@ -1,0 +1,16 @@
+"""Migrates and runs the service with the probe routes: `python -m app.chassis.testing.serve`. For tests only."""
+
+import asyncio
+import sys
+
+from app.chassis.database.engine import Database
+from app.chassis.database.migrations import upgrade
+from app.chassis.server import serve
+from app.chassis.testing.probes import probe_router
+from app.chassis.testing.team import team
+
+if __name__ == "__main__":
+    service = team().app()
+    asyncio.run(upgrade(Database(service.state.settings)))
+    service.router.routes.extend(probe_router().routes)
+    sys.exit(serve(service, service.state.settings))

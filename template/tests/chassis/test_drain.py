@@ -1,0 +1,93 @@
+"""SIGTERM: readiness says no first, every accepted request is answered, then exit 0."""
+
+import signal
+import socket
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from app.chassis.testing import Client, ServiceProcess
+
+
+def test_drain_answers_everything_it_accepted(tmp_path: Path) -> None:
+    """Requests in flight at SIGTERM finish; clients that stop at readiness 503 see no failure at all."""
+    with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="1.5") as service:
+        failures: list[str] = []
+        counts: list[int] = []
+        threads = [threading.Thread(target=_polite_client, args=(service.url, failures, counts)) for _ in range(4)]
+        slow = threading.Thread(target=_slow_client, args=(service.url, failures))
+        for thread in (*threads, slow):
+            thread.start()
+        _wait_until(lambda: len(counts) >= 40)
+        service.process.send_signal(signal.SIGTERM)
+        for thread in (*threads, slow):
+            thread.join(15)
+        assert service.process.wait(15) == 0
+        assert failures == []
+        service.wait_for_line("draining")
+
+
+def _polite_client(url: str, failures: list[str], counts: list[int]) -> None:
+    client = Client(url)
+    try:
+        while client.request("GET", "/readyz").status == 200:
+            answer = client.request("GET", "/-probe/hello")
+            counts.append(answer.status)
+            if answer.status != 200:
+                failures.append(str(answer))
+    except OSError as error:
+        failures.append(repr(error))
+    finally:
+        client.close()
+
+
+def _slow_client(url: str, failures: list[str]) -> None:
+    client = Client(url)
+    try:
+        # Begins before SIGTERM and ends after the drain time.
+        if client.request("GET", "/-probe/slow?seconds=3").status != 200:
+            failures.append("slow")
+    except OSError as error:
+        failures.append(repr(error))
+    finally:
+        client.close()
+
+
+def _wait_until(is_true: object, seconds: float = 10.0) -> None:
+    until = time.monotonic() + seconds
+    while not is_true():  # type: ignore[operator]  # a plain function
+        assert time.monotonic() < until, "it never came true"
+        time.sleep(0.01)
+
+
+def test_draining_service_says_so(tmp_path: Path) -> None:
+    """While it drains: readiness 503 with a reason, liveness 200, work done, connections announced closed."""
+    with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="20") as service:
+        client = service.client()
+        service.process.send_signal(signal.SIGTERM)
+        service.wait_for_line("draining")
+        ready = client.request("GET", "/readyz")
+        assert (ready.status, ready.error["code"]) == (503, "not_ready")
+        assert "stopping" in ready.error["detail"]
+        assert client.request("GET", "/livez").status == 200
+        assert client.request("GET", "/health").data["is_draining"] is True
+        served = client.request("GET", "/-probe/hello")
+        assert (served.status, served.headers["connection"]) == (200, "close")
+        assert service.stop(signal.SIGTERM) == 0  # a second signal does not wait for the drain
+
+
+def test_idle_service_stops_with_exit_code_0(tmp_path: Path) -> None:
+    """Ctrl-C is a success, as a stop by the orchestrator is."""
+    with ServiceProcess(tmp_path) as service:
+        assert service.stop(signal.SIGINT) == 0
+
+
+def test_taken_port_is_exit_code_1(tmp_path: Path) -> None:
+    """A service that cannot listen says why and fails."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        service = ServiceProcess(tmp_path, PORT=str(taken.getsockname()[1]))
+        with pytest.raises(AssertionError, match="address already in use"):
+            service.start()
+        assert service.process.returncode == 1

@@ -1,0 +1,86 @@
+"""When the service itself fails: one answer, one line in the log, nothing half done, nothing told."""
+
+import re
+
+import pytest
+
+from app.chassis.testing import Client, ServiceProcess
+from app.chassis.testing.client import raw_exchange
+from app.chassis.testing.probes import SECRET
+
+
+def test_unknown_error_is_internal_and_told_once(service: ServiceProcess, client: Client) -> None:
+    """A route that raises: fixed words on the wire, the trace in the log, once, and without the secret."""
+    answer = client.request("GET", "/-probe/raise", headers={"X-Request-ID": "raise-1"})
+    assert (answer.status, answer.error["code"], answer.error["detail"]) == (500, "internal", None)
+    assert answer.error["retryable"] is True
+    assert SECRET.encode() not in answer.body
+    service.client().request("GET", "/-probe/hello", headers={"X-Request-ID": "raise-2"})
+    _wait_for_request(service, "raise-2")
+    lines = [line for line in service.lines if line.get("request_id") == "raise-1"]
+    assert [line["event"] for line in lines] == ["unhandled error", "request"]
+    assert "RuntimeError" in lines[0]["trace"]
+    assert SECRET not in str(service.lines)
+
+
+def _wait_for_request(service: ServiceProcess, request_id: str) -> None:
+    for _ in range(500):
+        if any(line.get("request_id") == request_id for line in service.lines):
+            return
+        service.client().request("GET", "/livez")
+    raise AssertionError(f"no line for {request_id}")
+
+
+def test_unsafe_request_that_failed_is_not_retryable(client: Client) -> None:
+    """A POST may have done something before it failed, unless it carries a key."""
+    assert client.request("POST", "/-probe/raise").error["retryable"] is False
+    keyed = client.request("POST", "/-probe/raise", headers={"Idempotency-Key": "k1"})
+    assert keyed.error["retryable"] is True
+
+
+def test_failed_request_saves_nothing(client: Client) -> None:
+    """What a route wrote before it raised is rolled back."""
+    assert client.request("POST", "/-probe/raise").status == 500
+    assert "probe_rolled_back" not in client.request("GET", "/-probe/tables").data
+
+
+def test_failing_commit_is_500_not_200(client: Client) -> None:
+    """The commit comes before the answer, so its failure is the answer."""
+    assert client.request("POST", "/-probe/commit").status == 500
+    assert "probe_child" not in client.request("GET", "/-probe/tables").data
+
+
+def test_answer_of_the_wrong_shape_is_500(client: Client) -> None:
+    """An answer that breaks the contract is not sent."""
+    answer = client.request("GET", "/-probe/shape")
+    assert (answer.status, answer.error["code"]) == (500, "internal")
+    assert SECRET.encode() not in answer.body
+
+
+def test_error_made_by_hand_gets_the_envelope(client: Client) -> None:
+    """A route that returns an error response keeps its status and loses its own shape."""
+    answer = client.request("GET", "/-probe/by-hand")
+    assert (answer.status, answer.error["status"]) == (418, 418)
+    assert SECRET.encode() not in answer.body
+
+
+def test_unavailable_says_when_to_come_back(client: Client) -> None:
+    """Header and body agree."""
+    answer = client.request("GET", "/-probe/unavailable")
+    assert (answer.status, answer.headers["retry-after"], answer.error["retry_after"]) == (503, "7", 7)
+
+
+@pytest.mark.parametrize(("fails", "ending"), [("false", b"0\r\n\r\n"), ("true", b"2\n\r\n")])
+def test_stream_that_fails_is_visibly_cut(service: ServiceProcess, fails: str, ending: bytes) -> None:
+    """A stream that breaks lacks its last chunk, so no client takes it for whole."""
+    request = f"GET /-probe/stream?fails={fails} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    answer = raw_exchange(service.url, request.encode())
+    assert answer.startswith(b"HTTP/1.1 200")
+    assert answer.endswith(ending)
+
+
+def test_no_text_of_an_error_is_html_or_plain(service: ServiceProcess) -> None:
+    """Nothing the server says by itself escapes the envelope."""
+    for path in (b"/nope", b"/-probe/raise", b"/-probe/query?number=x"):
+        answer = raw_exchange(service.url, b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
+        assert re.search(rb"content-type: application/json\r\n", answer)

@@ -1,0 +1,70 @@
+"""Revisions: one line of them, forwards and back, and they say what the models say."""
+
+import asyncio
+import sqlite3
+from pathlib import Path
+
+import pytest
+from alembic.autogenerate import compare_metadata
+from alembic.migration import MigrationContext
+from sqlalchemy import create_engine
+
+from app.chassis.about import project_root
+from app.chassis.app import import_models
+from app.chassis.database import Base
+from app.chassis.database.engine import Database
+from app.chassis.database.migrations import downgrade, upgrade
+from app.chassis.database.revisions import heads
+from app.chassis.database.settings import DatabaseSettings
+from app.chassis.testing import ServiceProcess
+
+
+@pytest.fixture
+def settings(tmp_path: Path) -> DatabaseSettings:
+    """A database of its own."""
+    return DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db")
+
+
+def tables(folder: Path) -> dict[str, str]:
+    """Name and definition of every table but Alembic's own."""
+    with sqlite3.connect(folder / "test.db") as connection:
+        found = connection.execute(
+            "SELECT name, sql FROM sqlite_master WHERE type IN ('table', 'index') AND sql NOT NULL"
+        )
+        rows = found.fetchall()
+    connection.close()
+    return {name: sql for name, sql in rows if not name.endswith("_version")}
+
+
+def test_revisions_have_one_head() -> None:
+    """Two heads mean two people wrote a revision at the same time: merge them."""
+    assert len(heads(project_root() / "migrations")) <= 1
+
+
+def test_revisions_go_forwards_back_and_forwards(tmp_path: Path, settings: DatabaseSettings) -> None:
+    """Down from the head to nothing and up again ends where it began."""
+    asyncio.run(upgrade(Database(settings)))
+    before = tables(tmp_path)
+    asyncio.run(downgrade(Database(settings), "base"))
+    assert tables(tmp_path) == {}
+    asyncio.run(upgrade(Database(settings)))
+    assert tables(tmp_path) == before
+
+
+def test_revisions_say_what_the_models_say(tmp_path: Path, settings: DatabaseSettings) -> None:
+    """A model that changed without a revision would fail only in production."""
+    import_models("app.domains")
+    asyncio.run(upgrade(Database(settings)))
+    engine = create_engine(f"sqlite:///{tmp_path}/test.db")
+    with engine.connect() as connection:
+        found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
+    engine.dispose()
+    assert found == []
+
+
+def test_unknown_revision_is_told(tmp_path: Path) -> None:
+    """A wrong number is one message and exit code 2."""
+    done = ServiceProcess(tmp_path).run("migrate", "--to", "9999")
+    assert done.returncode == 2
+    assert "migrations/versions/" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -1,0 +1,127 @@
+"""Every route the team has, without naming one: taken from the contract of each version."""
+
+from typing import Any
+
+import pytest
+
+from app.chassis.testing import Client
+from app.chassis.testing.team import Team
+
+METHODS = ("get", "put", "post", "delete", "patch")
+FILL = {"integer": "1", "number": "1", "boolean": "true"}
+
+
+def filled(template: str, operation: dict[str, Any]) -> str:
+    """The path with a plausible value for each parameter."""
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] == "path":
+            template = template.replace(f"{{{parameter['name']}}}", FILL.get(parameter["schema"].get("type"), "x"))
+    return template
+
+
+def operations(contracts: dict[str, Any]) -> list[tuple[str, str, str, dict[str, Any]]]:
+    """(method, path, template, operation) of every operation of every version."""
+    return [
+        (method.upper(), f"/{version}{filled(template, item[method])}", template, item[method])
+        for version, contract in contracts.items()
+        for template, item in contract["paths"].items()
+        for method in METHODS
+        if method in item
+    ]
+
+
+def test_wrong_method_is_405_with_every_allowed_one(client: Client, contracts: dict[str, Any]) -> None:
+    """`Allow` names all methods of the path, not those of one route; OPTIONS says the same."""
+    for version, contract in contracts.items():
+        for template, item in contract["paths"].items():
+            own = {method.upper() for method in METHODS if method in item}
+            path = f"/{version}{filled(template, next(iter(item.values())))}"
+            wanted = own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())
+            wrong = next(method.upper() for method in METHODS if method.upper() not in own)
+            answer = client.request(wrong, path)
+            assert (answer.status, set(answer.headers["allow"].split(", "))) == (405, wanted), path
+            asked = client.request("OPTIONS", path)
+            assert (asked.status, set(asked.headers["allow"].split(", "))) == (204, wanted), path
+
+
+def test_bodies_are_read_strictly_everywhere(client: Client, contracts: dict[str, Any], team_service: Team) -> None:
+    """Every route that takes JSON refuses what is none, with the same codes."""
+    for method, path, template, operation in operations(contracts):
+        if "application/json" not in operation.get("requestBody", {}).get("content", {}):
+            continue
+        headers = team_service.headers(method, template) | {"If-Match": "*"}
+        typed = headers | {"Content-Type": "application/json"}
+        for body, sent, code in [
+            (b'{"cut', typed, "json_malformed"),
+            (b'{"a": NaN}', typed, "json_malformed"),
+            (b"\xff", typed, "json_malformed"),
+            (b"a=b", headers | {"Content-Type": "text/plain"}, "content_type_unsupported"),
+            (b"[[]]", typed, "validation_failed"),
+        ]:
+            answer = client.request(method, path, body=body, headers=sent)
+            assert answer.error["code"] == code, (method, path, body, answer)
+
+
+def test_path_keys_are_checked_before_the_database(
+    client: Client, contracts: dict[str, Any], team_service: Team
+) -> None:
+    """A whole-number key out of range or out of shape is never a 5xx."""
+    for method, _, template, operation in operations(contracts):
+        numbers = [
+            p["name"]
+            for p in operation.get("parameters", ())
+            if p["in"] == "path" and p["schema"].get("type") == "integer"
+        ]
+        for name in numbers:
+            for value in ("x", "-1", str(10**30), "9223372036854775808"):
+                version_path = next(
+                    f"/{v}{template}" for v, c in contracts.items() if operation in c["paths"][template].values()
+                )
+                path = version_path.replace(f"{{{name}}}", value)
+                answer = client.request(
+                    method, path, headers=team_service.headers(method, template) | {"If-Match": "*"}
+                )
+                assert 400 <= answer.status < 500, (method, path, answer)
+
+
+def test_every_reading_route_answers_and_twice_the_same(
+    client: Client, contracts: dict[str, Any], team_service: Team
+) -> None:
+    """GET changes nothing: asked twice, the data is the same."""
+    for method, path, template, _ in operations(contracts):
+        if method == "GET":
+            headers = team_service.headers(method, template)
+            first, second = (client.request("GET", path, headers=headers) for _ in range(2))
+            assert first.status < 500
+            assert first.status == second.status
+            if first.status == 200 and first.headers["content-type"] == "application/json":
+                assert first.data == second.data
+
+
+def test_operation_names_are_unique_and_clean(contracts: dict[str, Any]) -> None:
+    """Client generators make function names of them."""
+    for contract in contracts.values():
+        names = [item[m]["operationId"] for item in contract["paths"].values() for m in METHODS if m in item]
+        assert len(names) == len(set(names))
+        assert all(name.isidentifier() for name in names), names
+
+
+def test_every_answer_is_declared_with_its_envelope(contracts: dict[str, Any]) -> None:
+    """The contract shows `data` and `meta` for every success, and the error envelope for everything else."""
+    for contract in contracts.values():
+        for item in contract["paths"].values():
+            for operation in (item[m] for m in METHODS if m in item):
+                for status, response in operation["responses"].items():
+                    schema = response.get("content", {}).get("application/json", {}).get("schema")
+                    if status[0] in "45d":
+                        assert schema == {"$ref": "#/components/schemas/ErrorEnvelope"}, operation
+                    elif schema is not None:
+                        name = schema["$ref"].rpartition("/")[2]
+                        assert contract["components"]["schemas"][name]["required"] == ["data", "meta"]
+
+
+@pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html", "application/xml;q=0.1"])
+def test_json_is_sent_whatever_is_accepted(client: Client, accept: str) -> None:
+    """RFC 9110 §12.4.1 lets a server ignore Accept; this one has a single representation."""
+    answer = client.request("GET", "/livez", headers={"Accept": accept})
+    assert (answer.status, answer.headers["content-type"]) == (200, "application/json")

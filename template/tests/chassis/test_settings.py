@@ -1,0 +1,132 @@
+"""Settings: one clear line for each that cannot be used, exit code 2, and never a value."""
+
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from app.chassis.about import project_root
+from app.chassis.settings import ChassisSettings, SettingsError, load_settings
+from app.chassis.testing import ServiceProcess
+
+GOOD = {"ENVIRONMENT": "production", "SECURITY_ALLOWED_HOSTS": "api.example.com", "OPERATIONS_TOKEN": "x7" * 16}
+
+
+class TeamSettings(ChassisSettings):
+    """A team's settings with a secret and a number of its own."""
+
+    signing_secret: SecretStr = SecretStr("development-signing-secret")
+    retries: int = 3
+
+
+def problems(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
+    """What load_settings says of these variables."""
+    monkeypatch.setenv("ENV_FILE", "")
+    for name, value in environment.items():
+        monkeypatch.setenv(name, value)
+    with pytest.raises(SettingsError) as caught:
+        load_settings(TeamSettings)
+    return str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "expected"),
+    [
+        ("PORT", "http", "PORT: is not a whole number; expected a whole number"),
+        ("PORT", "65536", "PORT: is too large; expected 65535 or less"),
+        ("LOG_LEVEL", "loud", "LOG_LEVEL: is not one of the choices; expected 'debug', 'info', 'warning' or 'error'"),
+        ("ENVIRONMENT", "prod", "ENVIRONMENT: is not one of the choices"),
+        ("SERVER_DRAIN_SECONDS", "soon", "SERVER_DRAIN_SECONDS: is not a number; expected a number"),
+        ("SECURITY_MAX_BODY_BYTES", "-1", "SECURITY_MAX_BODY_BYTES: is too small; expected 0 or more"),
+        ("DATABASE_URL", "mysql://u:hunter2@db/x", "DATABASE_URL: names a database this release cannot use; expected"),
+        (
+            "API_DEFAULT_VERSION",
+            "latest",
+            "API_DEFAULT_VERSION: is not the name of a version; expected a name such as v1",
+        ),
+        ("RETRIES", "many", "RETRIES: is not a whole number; expected a whole number"),
+    ],
+)
+def test_wrong_value_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:
+    """The team's settings are treated like the chassis'."""
+    told = problems(monkeypatch, **{name: value})
+    assert told.startswith(expected)
+    assert "hunter2" not in told
+
+
+def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nobody wants to find them one start at a time."""
+    assert problems(monkeypatch, PORT="x", LOG_LEVEL="y").count("\n") == 1
+
+
+@pytest.mark.parametrize(
+    ("changes", "expected"),
+    [
+        ({"OPERATIONS_TOKEN": ""}, "OPERATIONS_TOKEN: is missing"),
+        ({"OPERATIONS_TOKEN": "change-me-please-now"}, "OPERATIONS_TOKEN: still has its placeholder"),
+        ({"OPERATIONS_TOKEN": "tiny-one"}, "OPERATIONS_TOKEN: is too short"),
+        ({"SIGNING_SECRET": "development-signing-secret"}, "SIGNING_SECRET: still has its placeholder"),
+    ],
+)
+def test_production_refuses_weak_secrets(
+    monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], expected: str
+) -> None:
+    """Missing, placeholder, short: which one is told, and never what it is."""
+    told = problems(monkeypatch, **(GOOD | {"SIGNING_SECRET": "y8" * 16} | changes))
+    assert told.startswith(expected)
+    assert not any(value and value in told for value in changes.values())
+
+
+def test_production_wants_its_host_names(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The default names are a developer's machine."""
+    environment = {name: value for name, value in GOOD.items() if name != "SECURITY_ALLOWED_HOSTS"}
+    assert "SECURITY_ALLOWED_HOSTS: is missing" in problems(monkeypatch, **environment, SIGNING_SECRET="y8" * 16)
+
+
+def test_bad_settings_stop_the_service_with_exit_code_2(tmp_path: Path) -> None:
+    """One message, no trace."""
+    done = ServiceProcess(tmp_path, PORT="http", LOG_LEVEL="loud").run("serve")
+    assert done.returncode == 2
+    assert "PORT: is not a whole number" in done.stderr
+    assert "LOG_LEVEL" in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_unreadable_env_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A file that is no text is one message too."""
+    file = tmp_path / "broken.env"
+    file.write_bytes(b"PORT=\xff\xfe")
+    monkeypatch.setenv("ENV_FILE", str(file))
+    with pytest.raises(SettingsError, match="cannot be read"):
+        load_settings(TeamSettings)
+
+
+def test_settings_are_listed_without_secrets(tmp_path: Path) -> None:
+    """`python -m app settings` shows each variable; a slip of the pen in the file is pointed at."""
+    file = tmp_path / "test.env"
+    file.write_text("LOG_LEVL=debug\nOPERATIONS_TOKEN=hunter2hunter2hunter2\n", encoding="utf-8")
+    done = ServiceProcess(tmp_path, ENV_FILE=str(file)).run("settings")
+    assert done.returncode == 0
+    assert "OPERATIONS_TOKEN" in done.stdout
+    assert "hunter2" not in done.stdout + done.stderr
+    assert "LOG_LEVL is read by no setting; did you mean LOG_LEVEL?" in done.stderr
+
+
+def test_env_example_names_every_setting() -> None:
+    """The example file shows each chassis setting once, with the default it has."""
+    text = (project_root() / ".env.example").read_text(encoding="utf-8")
+    shown = {line.lstrip("# ").partition("=")[0] for line in text.splitlines() if "=" in line}
+    missing = {name.upper() for name in ChassisSettings.model_fields} - shown
+    assert missing == set()
+
+
+def test_service_in_production_starts_and_guards_its_metrics(tmp_path: Path) -> None:
+    """With real values it runs, and what is for operators asks for their token."""
+    with ServiceProcess(tmp_path, **GOOD) as service:
+        client = service.client()
+        assert client.request("GET", "/livez").status == 200
+        refused = client.request("GET", "/metrics")
+        assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
+        token = {"Authorization": f"Bearer {GOOD['OPERATIONS_TOKEN']}"}
+        assert b"http_request_duration_seconds_bucket" in client.request("GET", "/metrics", headers=token).body
+        assert GOOD["OPERATIONS_TOKEN"] not in str(service.lines)

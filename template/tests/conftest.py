@@ -1,0 +1,1 @@
+"""The team's own fixtures, markers and environment. The chassis' fixtures `service` and `client` are there already."""
