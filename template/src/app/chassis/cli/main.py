@@ -103,5 +103,8 @@ def migration(name: Annotated[str, typer.Argument(help="What it does, such as 'a
 @cli.command("remove-sample")
 def remove_sample() -> None:
     """Remove the sample `items`: routes, domain, tests, and its table by a new revision."""
-    for line in sample.remove():
-        print(line)
+    try:
+        for line in sample.remove():
+            print(line)
+    except sample.SampleError as error:
+        fail(str(error), 1)

@@ -5,7 +5,9 @@ A chassis room keeps its own tables, revisions and version table; the team's aut
 
 import asyncio
 import re
+import sys
 import tempfile
+from contextlib import redirect_stdout
 from pathlib import Path
 from typing import Any, Literal
 
@@ -111,7 +113,8 @@ def new_revision(message: str) -> Path:
                 command.upgrade(_config(each, connection), "head")
             return command.revision(_config(room, connection), message, autogenerate=True, rev_id=_next_id(room.folder))
 
-        script = asyncio.run(_with_database(Database(scratch), action))
+        with redirect_stdout(sys.stderr):  # Alembic chats; what our commands print is for programs to read
+            script = asyncio.run(_with_database(Database(scratch), action))
     return Path(script.path)
 
 

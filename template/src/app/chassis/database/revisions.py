@@ -1,4 +1,4 @@
-"""Which revisions there are and which the database has, told without Alembic, which loads slowly. May import features."""
+"""Which revisions there are and which the database has, told without slow Alembic. May import features."""
 
 import ast
 from functools import cache
