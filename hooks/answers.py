@@ -4,13 +4,14 @@ A Typer program over pure functions. It reads the questions and their validators
 judge an answers file before a render or an update does. No render needs it.
 """
 
+import functools
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import yaml
-from jinja2 import Environment, StrictUndefined
+from jinja2 import Environment, StrictUndefined, Template
 
 COPIER_YML = Path(__file__).resolve().parent.parent / "copier.yml"
 # The filters Copier lends to every template; a validator may use them.
@@ -35,48 +36,48 @@ def problems(answers: Mapping[str, Any], config: Mapping) -> list[str]:
 
 def with_defaults(answers: Mapping[str, Any], config: Mapping) -> dict[str, Any]:
     """Complete answers by every default and computed answer, in the questions' order; nothing is judged."""
-    jinja = _environment()
     known: dict[str, Any] = {}
     for name, details in questions(config).items():
-        known[name] = answers[name] if name in answers else _default(details, jinja, known)
+        known[name] = answers[name] if name in answers else _default(details, known)
     return known
 
 
 def _wrong_answers(answers: Mapping[str, Any], config: Mapping) -> Iterator[str]:
-    jinja = _environment()
     known: dict[str, Any] = {}
     for name, details in questions(config).items():
-        default = _default(details, jinja, known)
+        default = _default(details, known)
         known[name] = default
         if name in answers and details.get("when") is not False:
-            problem = _problem(answers[name], details, jinja, {**known, name: answers[name]})
+            problem = _problem(answers[name], details, {**known, name: answers[name]})
             if problem:
                 yield f"{name}: {problem}"
             else:
                 known[name] = answers[name]
 
 
-def _environment() -> Environment:
+@functools.cache
+def _compiled(source: str) -> Template:
     # Plain text is rendered here, as Copier does it, never HTML: nothing is to be escaped.
     options = {"undefined": StrictUndefined, "trim_blocks": True, "lstrip_blocks": True}
-    return Environment(autoescape=False, extensions=[COPIER_FILTERS], **options)  # noqa: S701 - see above
+    environment = Environment(autoescape=False, extensions=[COPIER_FILTERS], **options)  # noqa: S701 - see above
+    return environment.from_string(source)
 
 
-def _default(details: Mapping, jinja: Environment, known: Mapping[str, Any]) -> Any:
+def _default(details: Mapping, known: Mapping[str, Any]) -> Any:
     default = details["default"]
     if not isinstance(default, str):
         return default
-    rendered = jinja.from_string(default).render(known)
+    rendered = _compiled(default).render(known)
     return rendered if details["type"] == "str" else yaml.safe_load(rendered)
 
 
-def _problem(value: Any, details: Mapping, jinja: Environment, known: Mapping[str, Any]) -> str:
+def _problem(value: Any, details: Mapping, known: Mapping[str, Any]) -> str:
     if details["type"] == "str" and not isinstance(value, str):
         return f"found {value!r}, expected a text (put it in quotes)"
     choices = details.get("choices")
     if choices and value not in choices:
         return f"found {value!r}, expected one of {', '.join(choices)}"
-    validator = jinja.from_string(details.get("validator", ""))
+    validator = _compiled(details.get("validator", ""))
     return " ".join(validator.render(known).split())
 
 

@@ -24,7 +24,7 @@ def main() -> int:
     sys.stdout.write(done.stdout + done.stderr)
     summary = re.search(r"=* ?([^=\n]*?(?:passed|failed)[^=\n]*?) in ([\d.]+)s", done.stdout)
     result, seconds = summary.groups() if summary else ("could not run", "0")
-    examples = sum(int(count) for count in re.findall(r"(\d+) passing examples", done.stdout))
+    examples = sum(int(count) for count in re.findall(r"(\d+) passing, ", done.stdout))
     commit = subprocess.run(
         ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
     ).stdout.strip()
