@@ -27,16 +27,18 @@ async def _bump(database: Database, item_id: int) -> None:
         item.quantity += 1
 
 
-def test_concurrent_changes_are_all_kept(database: Database) -> None:
-    """Of 200 read-modify-write transactions at once, none is lost."""
+def test_concurrent_changes_are_all_kept(database: Database, tmp_path: Path) -> None:
+    """Of 200 read-modify-write transactions at once, over two programs' connections, none is lost."""
+    other = Database(DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/items.db"))
 
     async def scenario() -> int:
         async with WriteWork.on(database) as work:
             item = await service.create_item(work, name="Counter", contact_email="a@b.co", quantity=0, note=None)
-        await asyncio.gather(*(_bump(database, item.id) for _ in range(200)))
+        await asyncio.gather(*(_bump(each, item.id) for each in (database, other) for _ in range(100)))
         async with ReadWork.on(database) as reading:
             quantity = (await service.read_item(reading, item.id)).quantity
         await database.close()
+        await other.close()
         return quantity
 
     assert asyncio.run(scenario()) == 200

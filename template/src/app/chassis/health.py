@@ -115,6 +115,13 @@ def health_router() -> Router:
             checks=checks,
         )
 
+    router.routes.extend(_metrics_router().routes)
+    return router
+
+
+def _metrics_router() -> Router:
+    router = Router(tags=["health"])
+
     @router.get(
         "/metrics", summary="Prometheus metrics; needs OPERATIONS_TOKEN where one is set", response_class=Response
     )

@@ -1,0 +1,165 @@
+"""A rendered service passes its own checks and tests, keeps the sizes of the house, and notices when it is broken."""
+
+import ast
+import io
+import os
+import shutil
+import subprocess
+import tokenize
+from pathlib import Path
+
+import pytest
+from conftest import ROOT, Render
+from tools import require, user_environment
+
+CHASSIS = "src/app/chassis/"
+CONFORMANCE = "tests/chassis/"
+
+
+def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a folder, in CI's way."""
+    command = [require("make"), *arguments]
+    return subprocess.run(command, cwd=folder, env=user_environment(), capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a default service that is set up. Not to be written."""
+    folder = tmp_path_factory.mktemp("suite") / "a service"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    done = make(folder, "setup")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
+
+
+@pytest.fixture
+def service(installed: Path, tmp_path: Path) -> Path:
+    """Return a service of the test's own that shares the installed libraries."""
+    folder = tmp_path / "my service"
+    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".mypy_cache"))
+    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
+    return folder
+
+
+def test_rendered_service_passes_its_checks_and_tests(service: Path) -> None:
+    """`make check` and `make test` are green as rendered."""
+    for target in ("check", "test"):
+        done = make(service, target)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -> None:
+    """`make remove-sample` leaves a valid service with no route, twice in a row, and its table goes with a migration."""
+    assert make(service, "migrate").returncode == 0
+    removed = make(service, "remove-sample")
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert "wrote migrations/versions/0002_remove_sample.py" in removed.stdout
+    assert make(service, "remove-sample").stdout == "the sample is already gone\n"
+    assert make(service, "migrate").stdout == "team: 0001 -> 0002\n"
+    left = [path for path in service.rglob("*items*") if ".venv" not in path.parts and "versions" not in path.parts]
+    assert left == []
+    for target in ("check", "test"):
+        done = make(service, target)
+        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
+
+
+# What breaks -> (file, as it is, broken, the tests that must notice).
+MUTATIONS = {
+    "validation handler": (
+        "http/handlers.py",
+        "    app.add_exception_handler(RequestValidationError, _validation_error)\n",
+        "",
+        "test_bodies.py",
+    ),
+    "security header": ("security/headers.py", '        (b"x-content-type-options", b"nosniff"),\n', "", "test_edge.py"),
+    "body limit": ("edge.py", "incoming.body_bytes > limit", "incoming.body_bytes > limit * 10**6", "test_bodies.py"),
+    "chunked limit": ("http/incoming.py", "self._size > self._limit", "self._size > self._limit * 10**6", "test_bodies.py"),
+    "redaction by shape": ("observability/redact.py", r"\b(Bearer|Basic|Token)\s+", r"\b(Nothing)\s+", "test_logs.py"),
+    "redaction by name": ("observability/redact.py", 'r"passw|', 'r"', "test_logs.py"),
+    "commit": ("http/routing.py", "await finish_works(exchange, is_good=True)", "pass", "../items/test_items.py"),
+    "rollback": (
+        "database/work.py",
+        "            if is_good:\n",
+        "            if is_good or session:\n",
+        "test_failures.py",
+    ),
+    "write lock": ("database/engine.py", 'begin="BEGIN IMMEDIATE"', 'begin="BEGIN"', "../items/test_service.py"),
+    "HEAD": ("edge.py", 'if exchange.method == "HEAD":', "if False:", "test_edge.py"),
+    "complete Allow": ("http/allow.py", "methods |= context.methods", "methods = context.methods", "test_routes.py"),
+    "last resort": ("edge.py", 'await reply.send_error("internal")', "raise error", "test_failures.py"),
+    "strict JSON": ("http/routing.py", "allow_inf_nan=False", "allow_inf_nan=True", "test_bodies.py"),
+    "JSON types": ("http/schema.py", "    if kind in _ACCEPTS:", "    if kind in ():", "test_bodies.py"),
+    "host check": ("edge.py", "if not self._is_allowed(incoming.host):", "if False:", "test_edge.py"),
+    "retry rule": ("http/codes.py", "method in _IDEMPOTENT or has_idempotency_key", "True", "test_failures.py"),
+    "parser garbage": ("server.py", 'self._answer(self._refusal or "http_malformed")', "super().send_400_response(msg)", "test_edge.py"),
+    "drain": ("server.py", "health.is_draining = True\n            _log", "_log", "test_drain.py"),
+    "request timeout": ("edge.py", "asyncio.timeout(self._timeout)", "asyncio.timeout(None)", "test_edge.py"),
+    "production secrets": ("settings.py", "problems = list(_weak_secrets(self))", "problems = []", "test_settings.py"),
+}
+ALWAYS = ("validation handler", "security header", "body limit", "redaction by shape", "commit", "write lock")
+ALWAYS += ("complete Allow", "last resort", "strict JSON", "host check", "drain")
+
+
+def notices(service: Path, mutation: tuple[str, str, str, str]) -> None:
+    """Break one chassis file and expect the rendered suite to be red."""
+    name, intact, broken, tests = mutation
+    path = service / CHASSIS / name
+    source = path.read_text(encoding="utf-8")
+    assert source.count(intact) >= 1, f"{name} no longer holds {intact!r}"
+    path.write_text(source.replace(intact, broken), encoding="utf-8")
+    environment = user_environment(PYTHONPATH="src", PYTHONDONTWRITEBYTECODE="1")
+    command = [".venv/bin/python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", os.path.normpath(CONFORMANCE + tests)]
+    done = subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 1, f"nothing noticed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
+
+
+@pytest.mark.parametrize("name", ALWAYS)
+def test_broken_chassis_turns_the_suite_red(service: Path, name: str) -> None:
+    """A dropped handler, header, limit, redaction, commit, lock … is noticed by the service's own tests."""
+    notices(service, MUTATIONS[name])
+
+
+@pytest.mark.soak
+@pytest.mark.parametrize("name", sorted(set(MUTATIONS) - set(ALWAYS)))
+def test_soak_broken_chassis_turns_the_suite_red(service: Path, name: str) -> None:
+    """The rest of the mutations."""
+    notices(service, MUTATIONS[name])
+
+
+# Limits of design §3 as decision 0010 counts them: lines of code, without blanks, comments and docstrings.
+CORE_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 2_600, 200, 40, 350
+
+
+def code_lines(path: Path) -> int:
+    """Count the lines that hold code."""
+    source = path.read_text(encoding="utf-8")
+    words = {
+        line
+        for node in ast.walk(ast.parse(source))
+        if isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant) and isinstance(node.value.value, str)
+        for line in range(node.lineno, (node.end_lineno or node.lineno) + 1)
+    }
+    quiet = {tokenize.COMMENT, tokenize.NL, tokenize.NEWLINE, tokenize.INDENT, tokenize.DEDENT, tokenize.ENDMARKER}
+    tokens = [token for token in tokenize.generate_tokens(io.StringIO(source).readline) if token.type not in quiet]
+    return len({line for token in tokens for line in range(token.start[0], token.end[0] + 1)} - words)
+
+
+def python_files(*folders: str) -> list[Path]:
+    """Return the template's Python files below the folders, test support left out."""
+    found = (path for folder in folders for path in (ROOT / "template" / folder).rglob("*.py"))
+    return sorted(path for path in found if "testing" not in path.parts)
+
+
+def test_chassis_keeps_its_size() -> None:
+    """The core is small enough to be read in an afternoon; no file and no function is a hiding place."""
+    assert sum(map(code_lines, python_files(CHASSIS))) <= CORE_LINES
+    for path in python_files("src/app"):
+        assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES, path
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                assert (node.end_lineno or 0) - node.lineno < FUNCTION_LINES, f"{path}: {node.name}"
+
+
+def test_sample_keeps_its_size() -> None:
+    """Domain and routes of the sample fit on a few screens."""
+    assert sum(map(code_lines, python_files("src/app/api", "src/app/domains"))) <= SAMPLE_LINES
