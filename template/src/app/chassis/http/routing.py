@@ -15,8 +15,8 @@ from starlette.responses import Response
 from starlette.types import Scope
 
 from app.chassis.exchange import Exchange
-from app.chassis.http.envelope import wrap_data
 from app.chassis.http.codes import CodedHTTPError
+from app.chassis.http.envelope import wrap_data
 from app.chassis.http.paging import Page, page_links, wrap_page
 from app.chassis.http.work import finish_works
 
