@@ -19,7 +19,16 @@ Written by `make soak`: the large numbers, on which commit, with what result.
 
 def main() -> int:
     """Run every test marked `soak`, note the outcome, and return pytest's exit code."""
-    command = [sys.executable, "-m", "pytest", "-m", "soak", "-v", "--hypothesis-show-statistics"]
+    command = [
+        sys.executable,
+        "-m",
+        "pytest",
+        "-m",
+        "soak",
+        "-v",
+        "--basetemp=.work/soak",
+        "--hypothesis-show-statistics",
+    ]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     sys.stdout.write(done.stdout + done.stderr)
     summary = re.search(r"=* ?([^=\n]*?(?:passed|failed)[^=\n]*?) in ([\d.]+)s", done.stdout)
