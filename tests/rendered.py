@@ -7,7 +7,7 @@ from pathlib import Path
 
 SUFFIX = ".jinja"
 CONDITION_IN_NAME = re.compile(r"\{% if (?P<answer>[a-z_]+) %\}(?P<name>[^{}]*)\{% endif %\}")
-CACHES = {".git", ".venv", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
+CACHES = {".git", ".venv", ".tools", "var", "__pycache__", ".pytest_cache", ".mypy_cache", ".ruff_cache", ".hypothesis"}
 
 
 def files(root: Path) -> Iterator[Path]:
