@@ -76,3 +76,19 @@ def test_rooms_may_bring_targets(service: Path) -> None:
     (service / "ops/make/jobs.mk").write_text("##@ Jobs\n\nworker:  ## Work off jobs\n\t@echo worked\n")
     assert "Work off jobs" in make(service).stdout
     assert make(service, "worker").stdout == "worked\n"
+
+
+def test_check_leaves_out_what_make_brought(service: Path) -> None:
+    """Outside a repository .gitignore does not count: .tools is nobody's code all the same."""
+    (service / ".tools/cache").mkdir(parents=True)
+    (service / ".tools/cache/foreign.py").write_text("import os,sys\n")
+    for command in (["check"], ["format", "--check"]):
+        done = subprocess.run(
+            [require("ruff"), *command, "--no-cache", "--no-respect-gitignore", "."],
+            cwd=service,
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert "foreign.py" not in done.stdout
+        assert done.stdout
