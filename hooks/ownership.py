@@ -17,6 +17,8 @@ COPIER_YML = Path(__file__).resolve().parent.parent / "copier.yml"
 # What a working copy holds that nobody rendered: never part of an answer.
 UNOWNED_FOLDERS = {
     ".git",
+    ".tools",
+    "var",
     ".venv",
     "__pycache__",
     ".pytest_cache",
