@@ -68,9 +68,7 @@ def main() -> int:
         release(ours)
         cost_of_copy(ours, scratch / "first")
         plain = release(without_logic(scratch / "first", scratch / "plain"))
-        costs = [
-            (cost_of_copy(ours, scratch / "a"), cost_of_copy(plain, scratch / "b")) for _ in range(ROUNDS)
-        ]
+        costs = [(cost_of_copy(ours, scratch / "a"), cost_of_copy(plain, scratch / "b")) for _ in range(ROUNDS)]
         count = sum(path.is_file() for path in (scratch / "a").rglob("*"))
     mine, bare = (statistics.median(column) for column in zip(*costs, strict=True))
     print(f"copy of {count} files: {mine:.2f} s of processor time; without logic {bare:.2f} s")
