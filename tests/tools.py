@@ -59,6 +59,6 @@ def user_environment(**more: str) -> dict[str, str]:
     kept = {
         name: value
         for name, value in os.environ.items()
-        if name not in {"VIRTUAL_ENV", "CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL"}
+        if name not in {"VIRTUAL_ENV", "CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"}
     }
     return {**kept, "PATH": os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]), **more}
