@@ -126,7 +126,7 @@ def test_soak_broken_chassis_turns_the_suite_red(service: Path, name: str) -> No
     notices(service, MUTATIONS[name])
 
 
-# Limits of design §3 as decision 0010 counts them: lines of code, without blanks, comments and docstrings.
+# Limits of design §3 as decision 9 counts them: lines of code, without blanks, comments and docstrings.
 CORE_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 2_600, 200, 40, 350
 
 
