@@ -55,6 +55,8 @@ def _shown(value: Any) -> str:
         return HIDDEN
     if isinstance(value, tuple):
         return ",".join(map(str, value))
+    if isinstance(value, bool):
+        return str(value).lower()  # as the environment wants it
     return "" if value is None else redact_text(str(value))
 
 

@@ -80,6 +80,7 @@ class CodedHTTPError(HTTPException):
         headers: Mapping[str, str] | None = None,
     ) -> None:
         super().__init__(TABLE[code].status, detail, headers)
+        self.detail = detail  # type: ignore[assignment]  # Starlette would put the status' name here
         self.code = code
         self.expected = expected
 

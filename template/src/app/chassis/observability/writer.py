@@ -31,7 +31,7 @@ class LineWriter:
         if not self._wake.is_set():
             self._wake.set()
 
-    def close(self, timeout_seconds: float = 2.0) -> None:
+    def close(self, timeout_seconds: float = 5.0) -> None:
         """Write what is queued, wait at most `timeout_seconds` for a slow reader, then stop."""
         with self._lock:
             thread, self._thread, self._is_closing = self._thread, None, True

@@ -66,7 +66,7 @@ class Answer:
 class Client:
     """Talks to one service; keeps a connection as long as the service does."""
 
-    def __init__(self, base: str, contracts: dict[str, Any] | None = None, timeout_seconds: float = 10.0) -> None:
+    def __init__(self, base: str, contracts: dict[str, Any] | None = None, timeout_seconds: float = 30.0) -> None:
         self.address = base.removeprefix("http://")
         self.contracts = contracts or {}
         self.reached: set[tuple[str, str, int]] = set()
@@ -145,7 +145,7 @@ def _template(path: str, templates: tuple[str, ...]) -> str | None:
     return min(fitting, key=lambda template: template.count("{"), default=None)
 
 
-def raw_exchange(base: str, data: bytes, *, timeout_seconds: float = 5.0, half_close: bool = False) -> bytes:
+def raw_exchange(base: str, data: bytes, *, timeout_seconds: float = 15.0, half_close: bool = False) -> bytes:
     """Send bytes as they are and return everything that comes back until the service closes or falls silent."""
     host, _, port = base.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port)), timeout=timeout_seconds) as connection:
