@@ -43,7 +43,7 @@ check: .tools/ready ## format, lint and audit this repository
 
 .PHONY: bench
 bench: .tools/ready ## measure what a render and a request cost, as ratios of processor time
-	@$(run) tests/bench/render.py
+	@$(run) tests/bench/run.py $(ARGS)
 
 .PHONY: release-check
 release-check: check test ## all that must hold before a tag: committed, checked, tested, noted
