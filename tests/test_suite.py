@@ -49,7 +49,7 @@ def test_rendered_service_passes_its_checks_and_tests(service: Path) -> None:
 
 
 def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -> None:
-    """`make remove-sample` leaves a valid service with no route, twice in a row, and its table goes with a migration."""
+    """`make remove-sample` leaves a valid service without a route, and its table goes with a migration."""
     assert make(service, "migrate").returncode == 0
     removed = make(service, "remove-sample")
     assert removed.returncode == 0, removed.stdout + removed.stderr
@@ -71,9 +71,19 @@ MUTATIONS = {
         "",
         "test_bodies.py",
     ),
-    "security header": ("security/headers.py", '        (b"x-content-type-options", b"nosniff"),\n', "", "test_edge.py"),
+    "security header": (
+        "security/headers.py",
+        '        (b"x-content-type-options", b"nosniff"),\n',
+        "",
+        "test_edge.py",
+    ),
     "body limit": ("edge.py", "incoming.body_bytes > limit", "incoming.body_bytes > limit * 10**6", "test_bodies.py"),
-    "chunked limit": ("http/incoming.py", "self._size > self._limit", "self._size > self._limit * 10**6", "test_bodies.py"),
+    "chunked limit": (
+        "http/incoming.py",
+        "self._size > self._limit",
+        "self._size > self._limit * 10**6",
+        "test_bodies.py",
+    ),
     "redaction by shape": ("observability/redact.py", r"\b(Bearer|Basic|Token)\s+", r"\b(Nothing)\s+", "test_logs.py"),
     "redaction by name": ("observability/redact.py", 'r"passw|', 'r"', "test_logs.py"),
     "commit": ("http/routing.py", "await finish_works(exchange, is_good=True)", "pass", "../items/test_items.py"),
@@ -91,7 +101,12 @@ MUTATIONS = {
     "JSON types": ("http/schema.py", "    if kind in _ACCEPTS:", "    if kind in ():", "test_bodies.py"),
     "host check": ("edge.py", "if not self._is_allowed(incoming.host):", "if False:", "test_edge.py"),
     "retry rule": ("http/codes.py", "method in _IDEMPOTENT or has_idempotency_key", "True", "test_failures.py"),
-    "parser garbage": ("server.py", 'self._answer(self._refusal or "http_malformed")', "super().send_400_response(msg)", "test_edge.py"),
+    "parser garbage": (
+        "server.py",
+        'self._answer(self._refusal or "http_malformed")',
+        "super().send_400_response(msg)",
+        "test_edge.py",
+    ),
     "drain": ("server.py", "health.is_draining = True\n            _log", "_log", "test_drain.py"),
     "request timeout": ("edge.py", "asyncio.timeout(self._timeout)", "asyncio.timeout(None)", "test_edge.py"),
     "production secrets": ("settings.py", "problems = list(_weak_secrets(self))", "problems = []", "test_settings.py"),
@@ -108,7 +123,16 @@ def notices(service: Path, mutation: tuple[str, str, str, str]) -> None:
     assert source.count(intact) >= 1, f"{name} no longer holds {intact!r}"
     path.write_text(source.replace(intact, broken), encoding="utf-8")
     environment = user_environment(PYTHONPATH="src", PYTHONDONTWRITEBYTECODE="1")
-    command = [".venv/bin/python", "-m", "pytest", "-q", "-x", "-p", "no:cacheprovider", os.path.normpath(CONFORMANCE + tests)]
+    command = [
+        ".venv/bin/python",
+        "-m",
+        "pytest",
+        "-q",
+        "-x",
+        "-p",
+        "no:cacheprovider",
+        os.path.normpath(CONFORMANCE + tests),
+    ]
     done = subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 1, f"nothing noticed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
 
