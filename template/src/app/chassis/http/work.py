@@ -1,6 +1,6 @@
 """Route parameters that give a route its unit of work. May import database and exchange."""
 
-from typing import Annotated
+from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
 
@@ -9,21 +9,23 @@ from app.chassis.exchange import Exchange
 
 __all__ = ["Read", "Write", "finish_works"]
 
+W = TypeVar("W", bound=ReadWork)
+
+
+def _work(request: Request, kind: type[W]) -> W:
+    exchange: Exchange = request.scope["exchange"]
+    if kind not in exchange.works:
+        exchange.works[kind] = kind(request.app.state.database)
+    work: W = exchange.works[kind]
+    return work
+
 
 async def _read(request: Request) -> ReadWork:
-    works = request.scope["exchange"].works
-    if ReadWork not in works:
-        works[ReadWork] = ReadWork(request.app.state.database)
-    work: ReadWork = works[ReadWork]
-    return work
+    return _work(request, ReadWork)
 
 
 async def _write(request: Request) -> WriteWork:
-    works = request.scope["exchange"].works
-    if WriteWork not in works:
-        works[WriteWork] = WriteWork(request.app.state.database)
-    work: WriteWork = works[WriteWork]
-    return work
+    return _work(request, WriteWork)
 
 
 Read = Annotated[ReadWork, Depends(_read)]
