@@ -19,7 +19,8 @@ BENCH = ROOT / ".work" / "bench"
 PROGRAMS = Path(__file__).resolve().parent / "programs"
 _START_SECONDS = 30.0
 # What would change a measurement: another environment, no compiled modules, another setting of the service.
-_DROPPED = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "MAKEFLAGS", "MAKELEVEL", "CI"}
+_DROPPED = {"VIRTUAL_ENV", "PYTHONHOME", "PYTHONPATH", "PYTHONDONTWRITEBYTECODE", "CI"}
+_DROPPED |= {"MAKEFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "MFLAGS", "ARGS"}  # `make bench ARGS=…` is its own
 _DROPPED |= {"HOST", "PORT", "DATABASE_URL", "REDIS_URL", "LOG_LEVEL", "LOG_FORMAT", "ENV_FILE", "ENVIRONMENT"}
 
 
