@@ -8,9 +8,12 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from app.chassis.exchange import Exchange, current_exchange
 from app.chassis.observability.log import configure_logs
+from app.chassis.observability.redact import redact_text
 from app.chassis.observability.settings import LogSettings
 from app.chassis.observability.writer import LineWriter
 from app.chassis.testing import ServiceProcess
@@ -84,6 +87,27 @@ def test_secret_is_hidden(log: Log, secret: tuple[str, Any]) -> None:
     lines = log.lines()
     assert len(lines) >= 2
     assert "hunter2hunter2" not in json.dumps(lines)
+
+
+SHAPES = (
+    "Bearer hunter2hunter2",
+    "eyJhbGciOiJub25lIn0.eyJzdWIiOiJodW50ZXIyIn0.hunter2hunter2",
+    "amqp://me:hunter2hunter2@queue/x",
+    "password=hunter2hunter2",
+    "AKIAHUNTER2HUNTER2AB",
+    "ghp_hunter2hunter2hunter2hunter2hunter2",
+    "sk_live_hunter2hunter2hunter2",
+    "xoxb-hunter2hunter2",
+)
+surrounding = st.text(st.characters(codec="utf-8"), max_size=20).map(lambda text: f"{text} ")
+
+
+@settings(max_examples=200, deadline=None, database=None)
+@given(before=surrounding, secret=st.sampled_from(SHAPES), after=surrounding)
+def test_secret_is_hidden_in_any_text(before: str, secret: str, after: str) -> None:
+    """Whatever stands around it; and a text without one is left as it is."""
+    assert secret not in redact_text(f"{before}{secret} {after}")
+    assert redact_text("/v1/items/7") == "/v1/items/7"
 
 
 def test_ordinary_words_are_not_hidden(log: Log) -> None:

@@ -11,6 +11,7 @@ from typing import Protocol
 from starlette.requests import ClientDisconnect
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.chassis.deadline import Deadlines
 from app.chassis.exchange import Exchange, current_exchange
 from app.chassis.health import Health
 from app.chassis.http.codes import CodedHTTPError
@@ -50,6 +51,7 @@ class Edge:
         self._health = runtime.health
         self._headers = security_headers(settings)
         self._is_allowed = host_check(settings.security_allowed_hosts)
+        self._deadlines = Deadlines(settings.server_request_timeout_seconds)
         self._timeout = settings.server_request_timeout_seconds
         self._in_flight = 0
 
@@ -63,7 +65,8 @@ class Edge:
         exchange = incoming.exchange
         scope["exchange"] = exchange
         current_exchange.set(exchange)
-        reply = Reply(exchange, receive, send, self._headers, cors_headers(self._settings, incoming.origin))
+        extra = [] if incoming.origin is None else cors_headers(self._settings, incoming.origin)
+        reply = Reply(exchange, receive, send, self._headers, extra)
         reply.must_close = self._health.is_draining
         if incoming.has_body:
             reply.body = Body(exchange, receive, self._settings)
@@ -71,14 +74,16 @@ class Edge:
         is_probe = exchange.path in _PROBES
         self._in_flight += 1
         try:
-            await self._answer(scope, receive, reply, incoming, is_probe)
+            await self._answer(scope, receive, reply, incoming, is_probe, started)
         finally:
             self._in_flight -= 1
             seconds = perf_counter() - started
             self._metrics.observe(exchange.method, exchange.route, exchange.status, seconds)
             self._access_log.write(exchange, seconds * 1000, is_probe=is_probe)
 
-    async def _answer(self, scope: Scope, receive: Receive, reply: Reply, incoming: Incoming, is_probe: bool) -> None:
+    async def _answer(
+        self, scope: Scope, receive: Receive, reply: Reply, incoming: Incoming, is_probe: bool, started: float
+    ) -> None:
         exchange = incoming.exchange
         refusal = self._refusal(incoming, is_probe)
         if refusal is not None:
@@ -86,17 +91,19 @@ class Edge:
             return
         if exchange.method == "HEAD":
             scope = {**scope, "method": "GET"}  # RFC 9110 §9.3.2; the server leaves the body out
-        exchange.deadline = deadline = asyncio.timeout(self._timeout)
+        exchange.deadline = deadline = self._deadlines.start(started)
         try:
-            async with deadline:
-                await self._app(scope, reply.body or receive, reply)
+            await self._app(scope, reply.body or receive, reply)
         except Exception as error:  # noqa: BLE001  # the last resort
-            await self._failed(error, reply, exchange, is_late=deadline.expired())
+            await self._failed(error, reply, exchange)
         except asyncio.CancelledError:
-            # The server stops and could wait no longer: the caller still gets an answer.
-            await reply.send_error("unavailable", "the service is stopping")
-            raise
+            if not deadline.has_struck or deadline.task.uncancel():
+                # The server stops and could wait no longer: the caller still gets an answer.
+                await reply.send_error("unavailable", "the service is stopping")
+                raise
+            await self._late(reply)
         finally:
+            deadline.disarm()
             exchange.route = _route_of(scope)
 
     def _refusal(self, incoming: Incoming, is_probe: bool) -> tuple[str, str | None, str | None] | None:
@@ -113,17 +120,16 @@ class Edge:
             return "overloaded", "too many requests are being answered", "the same request, a little later"
         return None
 
-    async def _failed(self, error: Exception, reply: Reply, exchange: Exchange, *, is_late: bool) -> None:
+    async def _late(self, reply: Reply) -> None:
+        _log.warning("request timed out", extra={"timeout_seconds": self._timeout})
+        await reply.send_error("request_timeout", f"no answer within {self._timeout:g} seconds", "a quicker request")
+
+    async def _failed(self, error: Exception, reply: Reply, exchange: Exchange) -> None:
         exchange.deadline = None  # its time is over, one way or the other
         if isinstance(error, ClientDisconnect):
             exchange.status = exchange.status or 499
         elif isinstance(error, CodedHTTPError):
             await reply.send_error(error.code, error.detail, error.expected)
-        elif is_late and isinstance(error, TimeoutError):
-            _log.warning("request timed out", extra={"timeout_seconds": self._timeout})
-            await reply.send_error(
-                "request_timeout", f"no answer within {self._timeout:g} seconds", "a quicker request"
-            )
         else:
             _log.error("unhandled error", exc_info=error)
             await reply.send_error("internal")

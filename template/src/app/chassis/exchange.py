@@ -1,9 +1,10 @@
 """One request and its answer, as every room sees it. Core; imports nothing of the chassis."""
 
-import asyncio
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from typing import Any
+
+from app.chassis.deadline import Deadline
 
 __all__ = ["ANONYMOUS", "Caller", "Exchange", "current_exchange"]
 
@@ -34,13 +35,13 @@ class Exchange:
     has_idempotency_key: bool = False
     status: int = 0
     is_body_unread: bool = False
-    deadline: asyncio.Timeout | None = None
+    deadline: Deadline | None = None
     works: dict[type, Any] = field(default_factory=dict)
 
     def disarm_deadline(self) -> None:
         """From here on the request timeout no longer strikes: the commit has begun, or the answer is on its way."""
         if self.deadline is not None:
-            self.deadline.reschedule(None)
+            self.deadline.disarm()
             self.deadline = None
 
 

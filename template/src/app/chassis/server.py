@@ -33,7 +33,8 @@ class _Protocol(HttpToolsProtocol):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
-        self._header_bytes = 0
+        self._head_bytes = 0
+        self._read_headers: list[tuple[bytes, bytes]] | None = None
         self._refusal: str | None = None
         self._clock: asyncio.TimerHandle | None = None
 
@@ -45,29 +46,37 @@ class _Protocol(HttpToolsProtocol):
         self._stop_clock()
         super().connection_lost(exc)
 
-    def on_message_begin(self) -> None:
-        super().on_message_begin()
-        self._header_bytes = 0
-        self._start_clock()
-
-    def on_url(self, url: bytes) -> None:
-        super().on_url(url)
+    def on_headers_complete(self) -> None:
+        self._read_headers = self.headers
+        if self._clock is not None:
+            self._stop_clock()
         if len(self.url) > self.limits.security_max_url_bytes:
             self._refuse("url_too_long")
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        self._header_bytes += len(name) + len(value) + 4
-        if self._header_bytes > self.limits.security_max_header_bytes:
+        if self._head_bytes > self.limits.security_max_header_bytes and self._are_headers_too_large():
             self._refuse("headers_too_large")
-        super().on_header(name, value)
-
-    def on_headers_complete(self) -> None:
-        self._stop_clock()
         super().on_headers_complete()
 
     def data_received(self, data: bytes) -> None:
-        if self._refusal is None:
-            super().data_received(data)
+        if self._refusal is not None:
+            return
+        self._head_bytes += len(data)  # never less than the head's
+        super().data_received(data)
+        if self.headers is self._read_headers:
+            self._head_bytes = 0
+        elif self._refusal is None:
+            self._wait_for_the_rest()
+
+    def _wait_for_the_rest(self) -> None:
+        """A head arrived in part: most come in one piece and need no clock."""
+        self._start_clock()
+        limits = self.limits
+        if len(self.url) > limits.security_max_url_bytes:
+            self._answer("url_too_long")
+        elif self._head_bytes > limits.security_max_header_bytes + limits.security_max_url_bytes:
+            self._answer("headers_too_large")
+
+    def _are_headers_too_large(self) -> bool:
+        return sum(len(name) + len(value) + 4 for name, value in self.headers) > self.limits.security_max_header_bytes
 
     def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn passes its own words
         """Called by uvicorn for whatever the parser does not accept."""

@@ -15,6 +15,10 @@ _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _RETRY_AFTER = {"overloaded": 1, "unavailable": 1}
 
+_DEFAULTS = frozenset(
+    (b"x-content-type-options", b"content-security-policy", b"cache-control", b"strict-transport-security")
+)
+
 Headers = list[tuple[bytes, bytes]]
 
 
@@ -35,7 +39,8 @@ class Reply:
     async def __call__(self, message: Message) -> None:
         """Pass one message on; the first one gets the headers of the house."""
         if message["type"] == "http.response.start":
-            await self._start(message)
+            self._start(message)
+            await self._send(message)
         elif self._is_lingering and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._linger()
@@ -56,14 +61,16 @@ class Reply:
         await self({"type": "http.response.start", "status": TABLE[code].status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
 
-    async def _start(self, message: Message) -> None:
+    def _start(self, message: Message) -> None:
         exchange = self._exchange
         exchange.status = message["status"]
         exchange.disarm_deadline()  # a stream may last
-        headers = list(message["headers"])
-        names = {name for name, _ in headers}
-        headers += [pair for pair in self._defaults if pair[0] not in names]
-        headers.append((b"x-request-id", exchange.request_id.encode("ascii")))
+        headers = [*message["headers"], (b"x-request-id", exchange.request_id.encode("ascii"))]
+        defaults = self._defaults
+        for name, _ in message["headers"]:
+            if name in _DEFAULTS:  # a route that sets one itself wins
+                defaults = [pair for pair in defaults if pair[0] != name]
+        headers += defaults
         if exchange.api_version is not None:
             headers.append((b"x-api-version", exchange.api_version.encode("ascii")))
         if self._extra:
@@ -74,7 +81,6 @@ class Reply:
         if is_unread or self.must_close:
             headers.append((b"connection", b"close"))
         message["headers"] = headers
-        await self._send(message)
 
     async def _linger(self) -> None:
         """Swallow a little more of a refused body: closing on unread data resets the connection and loses the answer.

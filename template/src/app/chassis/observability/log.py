@@ -4,6 +4,7 @@ import atexit
 import json
 import logging
 import time
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
@@ -29,7 +30,8 @@ class _LineHandler(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Write one record."""
         event = _event_of(record)
-        self._writer.put(_as_json(event) if self._is_json else _as_text(event))
+        line = _as_json(event) if self._is_json else _as_text(event)
+        self._writer.put(line, is_urgent=record.levelno >= logging.ERROR)
 
 
 def _event_of(record: logging.LogRecord) -> dict[str, Any]:
@@ -112,8 +114,11 @@ class AccessLog:
         """Write the line; probes that went well are shown at level debug only."""
         if not self._is_on or (is_probe and exchange.status < 400 and not self._is_debug):
             return
+        self._writer.put(partial(self._line, exchange, duration_ms, time.time()))
+
+    def _line(self, exchange: Exchange, duration_ms: float, now: float) -> bytes:
         event = {
-            "time": _timestamp(time.time()),
+            "time": _timestamp(now),
             "level": "info",
             "logger": "access",
             "event": "request",
@@ -127,4 +132,4 @@ class AccessLog:
             "client": exchange.client,
             "subject": exchange.caller.subject,
         }
-        self._writer.put(_as_json(event) if self._is_json else _as_text(event))
+        return _as_json(event) if self._is_json else _as_text(event)

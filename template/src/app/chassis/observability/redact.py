@@ -33,8 +33,14 @@ _SHAPES = (
 )
 
 
+# Each shape above holds one of these, so a text without any is clean: one search instead of seven.
+_SUSPECT = re.compile(r"[\s:=]|eyJ|A[KS]IA|gh[pousr]_|sk_|xox")
+
+
 def redact_text(text: str) -> str:
     """Replace everything in a text that looks like a secret."""
+    if _SUSPECT.search(text) is None:
+        return text
     for shape, replacement in _SHAPES:
         text = shape.sub(replacement, text)
     return text

@@ -3,8 +3,14 @@
 import os
 import threading
 from collections import deque
+from collections.abc import Callable
 
 __all__ = ["LineWriter"]
+
+Line = bytes | Callable[[], bytes]
+
+_GATHER_SECONDS = 0.1  # waking the thread for each line would cost more than the whole request
+_BATCH = 4096
 
 
 class LineWriter:
@@ -14,20 +20,26 @@ class LineWriter:
         self.dropped = 0
         self.descriptor = descriptor
         self._limit = limit
-        self._lines: deque[bytes] = deque()
+        self._lines: deque[Line] = deque()
         self._wake = threading.Event()
+        self._hurry = threading.Event()
         self._is_closing = False
         self._thread: threading.Thread | None = None
         self._lock = threading.Lock()
 
-    def put(self, line: bytes) -> None:
-        """Queue one line, which ends with a newline."""
+    def put(self, line: Line, *, is_urgent: bool = False) -> None:
+        """Queue one line, which ends with a newline, or what makes it in the writing thread.
+
+        Lines wait up to 0.1 s to be written together, unless one is urgent: a crash may follow it.
+        """
         if len(self._lines) >= self._limit:
             self.dropped += 1
             return
         self._lines.append(line)
         if self._thread is None:
             self._start()
+        if is_urgent:
+            self._hurry.set()
         if not self._wake.is_set():
             self._wake.set()
 
@@ -35,6 +47,7 @@ class LineWriter:
         """Write what is queued, wait at most `timeout_seconds` for a slow reader, then stop."""
         with self._lock:
             thread, self._thread, self._is_closing = self._thread, None, True
+        self._hurry.set()
         self._wake.set()
         if thread is not None:
             thread.join(timeout_seconds)
@@ -49,9 +62,11 @@ class LineWriter:
     def _run(self) -> None:
         while True:
             self._wake.wait()
+            self._hurry.wait(_GATHER_SECONDS)
+            self._hurry.clear()
             self._wake.clear()
             while self._lines:
-                batch = b"".join(self._lines.popleft() for _ in range(min(256, len(self._lines))))
+                batch = b"".join(_made(self._lines.popleft()) for _ in range(min(_BATCH, len(self._lines))))
                 if not self._write(batch):
                     return
             if self._is_closing:
@@ -67,3 +82,12 @@ class LineWriter:
             except OSError:
                 return False  # nobody reads any more; there is nowhere to complain
         return True
+
+
+def _made(line: Line) -> bytes:
+    if isinstance(line, bytes):
+        return line
+    try:
+        return line()
+    except Exception as error:  # noqa: BLE001  # the thread must live
+        return f'{{"level":"error","event":"log line not writable: {type(error).__name__}"}}\n'.encode()
