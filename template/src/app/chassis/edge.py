@@ -94,14 +94,20 @@ class Edge:
         exchange.deadline = deadline = self._deadlines.start(started)
         try:
             await self._app(scope, reply.body or receive, reply)
-        except Exception as error:  # noqa: BLE001  # the last resort
-            await self._failed(error, reply, exchange)
-        except asyncio.CancelledError:
-            if not deadline.has_struck or deadline.task.uncancel():
+        except asyncio.CancelledError as error:
+            if deadline.has_struck and not deadline.task.uncancel():
+                await self._late(reply)
+            elif deadline.task.cancelling():
                 # The server stops and could wait no longer: the caller still gets an answer.
+                reply.must_close = True
                 await reply.send_error("unavailable", "the service is stopping")
                 raise
-            await self._late(reply)
+            else:
+                await self._failed(error, reply, exchange)  # the route awaited something that was cancelled
+        except GeneratorExit:
+            raise  # the event loop is gone
+        except BaseException as error:  # noqa: BLE001  # the last resort: sys.exit() in a route stops no service
+            await self._failed(error, reply, exchange)
         finally:
             deadline.disarm()
             exchange.route = _route_of(scope)
@@ -124,7 +130,7 @@ class Edge:
         _log.warning("request timed out", extra={"timeout_seconds": self._timeout})
         await reply.send_error("request_timeout", f"no answer within {self._timeout:g} seconds", "a quicker request")
 
-    async def _failed(self, error: Exception, reply: Reply, exchange: Exchange) -> None:
+    async def _failed(self, error: BaseException, reply: Reply, exchange: Exchange) -> None:
         exchange.deadline = None  # its time is over, one way or the other
         if isinstance(error, ClientDisconnect):
             exchange.status = exchange.status or 499

@@ -28,7 +28,8 @@ def install_handlers(app: FastAPI) -> None:
     app.add_exception_handler(RequestValidationError, _validation_error)
 
 
-def _answer(body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+def _answer(request: Request, body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
+    _exchange(request).is_error_told = True  # any other error answer is replaced by the edge
     return Response(body, status, headers, media_type="application/json")
 
 
@@ -51,18 +52,21 @@ async def _service_error(request: Request, error: Exception) -> Response:
         retry_after=error.retry_after,
         fields=error.fields,
     )
-    return _answer(body, row.status, headers)
+    return _answer(request, body, row.status, headers)
 
 
 async def _http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)  # noqa: S101  # registered for this type
     exchange, status, headers = _exchange(request), error.status_code, dict(error.headers or {})
+    if status < 300:
+        raise error  # a success is returned, not raised: a mistake of ours
     if status < 400:
         return Response(status_code=status, headers=headers)
     if isinstance(error, CodedHTTPError):
-        return _answer(error_bytes(exchange, error.code, detail=error.detail, expected=error.expected), status, headers)
+        body = error_bytes(exchange, error.code, detail=error.detail, expected=error.expected)
+        return _answer(request, body, status, headers)
     if status == 404 and "route" not in request.scope:
-        return _answer(error_bytes(exchange, "route_not_found", expected="a path this service documents"), 404)
+        return _answer(request, error_bytes(exchange, "route_not_found", expected="a path this service documents"), 404)
     if status == 405:
         return _wrong_method(request, exchange)
     code = code_for_status(status)
@@ -70,7 +74,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
     detail = error.detail if status < 500 and error.detail and isinstance(error.detail, str) else None
     retry_after = headers.get("Retry-After", "")
     seconds = int(retry_after) if retry_after.isdigit() else None
-    return _answer(error_bytes(exchange, code, detail=detail, row=row, retry_after=seconds), status, headers)
+    body = error_bytes(exchange, code, detail=detail, row=row, retry_after=seconds)
+    return _answer(request, body, status, headers)
 
 
 def _wrong_method(request: Request, exchange: Exchange) -> Response:
@@ -78,7 +83,7 @@ def _wrong_method(request: Request, exchange: Exchange) -> Response:
     if request.method == "OPTIONS":
         is_preflight = "access-control-request-method" in request.headers
         return Response(status_code=204, headers={"Allow": allow} | (preflight_headers(allow) if is_preflight else {}))
-    return _answer(error_bytes(exchange, "method_not_allowed", expected=allow), 405, {"Allow": allow})
+    return _answer(request, error_bytes(exchange, "method_not_allowed", expected=allow), 405, {"Allow": allow})
 
 
 async def _validation_error(request: Request, error: Exception) -> Response:
@@ -90,7 +95,7 @@ async def _validation_error(request: Request, error: Exception) -> Response:
     body = error_bytes(
         _exchange(request), "validation_failed", detail=detail, expected="see fields", fields=field_problems(errors)
     )
-    return _answer(body, 422)
+    return _answer(request, body, 422)
 
 
 def _exchange(request: Request) -> Exchange:

@@ -1,12 +1,13 @@
 """Sends the one answer of a request: adds headers, closes politely, speaks when nobody did. May import envelope."""
 
 import asyncio
+import re
 from typing import Any
 
 from starlette.types import Message, Receive, Send
 
 from app.chassis.exchange import Exchange
-from app.chassis.http.codes import TABLE
+from app.chassis.http.codes import TABLE, Row, code_for_status
 from app.chassis.http.envelope import error_bytes
 
 __all__ = ["Reply"]
@@ -15,6 +16,10 @@ _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _RETRY_AFTER = {"overloaded": 1, "unavailable": 1}
 
+_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # in a header value the server would choke on it (RFC 9110 §5.5)
+_OF_A_BODY = frozenset(
+    (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"last-modified")
+)
 _DEFAULTS = frozenset(
     (b"x-content-type-options", b"content-security-policy", b"cache-control", b"strict-transport-security")
 )
@@ -35,12 +40,18 @@ class Reply:
         self._defaults = defaults
         self._extra = extra
         self._is_lingering = False
+        self._is_replaced = False
 
     async def __call__(self, message: Message) -> None:
         """Pass one message on; the first one gets the headers of the house."""
         if message["type"] == "http.response.start":
+            if message["status"] >= 400 and not self._exchange.is_error_told:
+                await self._replace(message)
+                return
             self._start(message)
             await self._send(message)
+        elif self._is_replaced:
+            return
         elif self._is_lingering and not message.get("more_body", False):
             await self._send({**message, "more_body": True})
             await self._linger()
@@ -53,6 +64,7 @@ class Reply:
         exchange = self._exchange
         if exchange.status:
             return
+        exchange.is_error_told = True
         retry_after = _RETRY_AFTER.get(code)
         body = error_bytes(exchange, code, detail=detail, expected=expected, retry_after=retry_after)
         headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
@@ -61,8 +73,23 @@ class Reply:
         await self({"type": "http.response.start", "status": TABLE[code].status, "headers": headers})
         await self({"type": "http.response.body", "body": body})
 
+    async def _replace(self, message: Message) -> None:
+        """Tell an error of a mount, a middleware or a file in the envelope; its status and other headers stay."""
+        status = message["status"]
+        code = code_for_status(status)
+        body = error_bytes(self._exchange, code, row=Row(status, TABLE[code].title, TABLE[code].retry))
+        headers = [pair for pair in message["headers"] if pair[0].lower() not in _OF_A_BODY]
+        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        self._exchange.is_error_told = True
+        await self({**message, "headers": headers})
+        await self({"type": "http.response.body", "body": body})
+        self._is_replaced = True
+
     def _start(self, message: Message) -> None:
         exchange = self._exchange
+        if not 200 <= message["status"] < 600 or _CONTROL.search(b"".join([value for _, value in message["headers"]])):
+            exchange.is_error_told = False
+            raise ValueError("an answer whose status or headers HTTP does not know")
         exchange.status = message["status"]
         exchange.disarm_deadline()  # a stream may last
         headers = [*message["headers"], (b"x-request-id", exchange.request_id.encode("ascii"))]

@@ -96,7 +96,8 @@ class EnvelopeRoute(APIRoute):
 def _enveloped(response: Response, scope: Scope, exchange: Exchange, is_page: bool) -> Response:
     headers = response.raw_headers
     if response.status_code in (204, 304):
-        response.raw_headers = [pair for pair in headers if pair[0] != b"content-type"]
+        response.raw_headers = [pair for pair in headers if pair[0] not in (b"content-type", b"content-length")]
+        response.body = b""  # a client would take it for the beginning of the next answer
         return response
     if response.media_type != _JSON or not hasattr(response, "body"):
         return response

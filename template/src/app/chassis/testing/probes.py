@@ -2,12 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import Query
 from pydantic import Field
 from sqlalchemy import text
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.exceptions import HTTPException
+from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from app.chassis.errors import UnavailableError
 from app.chassis.http import Email, Router, Schema, Write
@@ -98,6 +100,40 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
     @router.get("/stream")
     async def stream(fails: bool = False) -> StreamingResponse:  # a query parameter
         return StreamingResponse(_chunks(fails=fails), media_type="text/plain")
+
+    router.routes.extend(_mistakes().routes)
+    return router
+
+
+def _mistakes() -> Router:  # a list of small routes
+    router = Router(prefix="/-probe", include_in_schema=False)
+
+    @router.get("/raise/{kind}")
+    async def raise_kind(kind: str) -> None:
+        kinds = {"exit": SystemExit(3), "base": BaseException("base"), "cancelled": asyncio.CancelledError()}
+        raise kinds[kind]
+
+    @router.get("/deaf")
+    async def deaf() -> str:
+        with suppress(asyncio.CancelledError):
+            await asyncio.sleep(60)
+        return "late"
+
+    @router.get("/status/{status}")
+    async def raised_status(status: int) -> None:
+        raise HTTPException(status)
+
+    @router.get("/empty")
+    async def body_without_a_place() -> Response:
+        return JSONResponse({"oops": SECRET}, status_code=204)
+
+    @router.get("/header")
+    async def header_from_outside(value: str, response: Response) -> None:
+        response.headers["X-Value"] = value
+
+    @router.get("/file")
+    async def file() -> FileResponse:
+        return FileResponse(__file__)
 
     return router
 
