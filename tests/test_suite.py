@@ -122,7 +122,7 @@ def notices(service: Path, mutation: tuple[str, str, str, str]) -> None:
     source = path.read_text(encoding="utf-8")
     assert source.count(intact) >= 1, f"{name} no longer holds {intact!r}"
     path.write_text(source.replace(intact, broken), encoding="utf-8")
-    environment = user_environment(PYTHONPATH="src", PYTHONDONTWRITEBYTECODE="1")
+    environment = user_environment(PYTHONPATH="src")
     command = [
         ".venv/bin/python",
         "-m",

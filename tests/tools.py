@@ -56,9 +56,6 @@ def require(name: str) -> str:
 
 def user_environment(**more: str) -> dict[str, str]:
     """Build a user's environment: the tools of `make` first on PATH, no virtual environment active."""
-    kept = {
-        name: value
-        for name, value in os.environ.items()
-        if name not in {"VIRTUAL_ENV", "CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"}
-    }
+    ours = {"VIRTUAL_ENV", "CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS", "PYTHONDONTWRITEBYTECODE"}
+    kept = {name: value for name, value in os.environ.items() if name not in ours}
     return {**kept, "PATH": os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]), **more}

@@ -154,15 +154,6 @@ def test_chunked_body_within_the_limit_is_read(service: ServiceProcess) -> None:
     assert raw_exchange(service.url, head + b"1\r\n{\r\n1\r\n}\r\n0\r\n\r\n").startswith(b"HTTP/1.1 200")
 
 
-def test_stalled_body_is_408(service: ServiceProcess) -> None:
-    """A client that stops in the middle of its body is told so, and the connection ends."""
-    head = POST + b"Content-Length: 10\r\n\r\n{"
-    answer = raw_exchange(service.url, head)
-    assert answer.startswith(b"HTTP/1.1 408"), answer[:100]
-    assert b"connection: close" in answer.lower()
-    assert b'"retryable":true' in answer
-
-
 def test_expect_continue_is_refused_without_the_body(service: ServiceProcess) -> None:
     """A client that asks first is told no before it sends anything."""
     head = POST + b"Content-Length: 999999\r\nExpect: 100-continue\r\n\r\n"

@@ -13,7 +13,7 @@ from app.chassis.testing import Client, ServiceProcess
 
 def test_drain_answers_everything_it_accepted(tmp_path: Path) -> None:
     """Requests in flight at SIGTERM finish; clients that stop at readiness 503 see no failure at all."""
-    with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="1.5") as service:
+    with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="1") as service:
         failures: list[str] = []
         counts: list[int] = []
         threads = [threading.Thread(target=_polite_client, args=(service.url, failures, counts)) for _ in range(4)]
@@ -47,7 +47,7 @@ def _slow_client(url: str, failures: list[str]) -> None:
     client = Client(url)
     try:
         # Begins before SIGTERM and ends after the drain time.
-        if client.request("GET", "/-probe/slow?seconds=3").status != 200:
+        if client.request("GET", "/-probe/slow?seconds=2").status != 200:
             failures.append("slow")
     except OSError as error:
         failures.append(repr(error))
@@ -76,12 +76,6 @@ def test_draining_service_says_so(tmp_path: Path) -> None:
         served = client.request("GET", "/-probe/hello")
         assert (served.status, served.headers["connection"]) == (200, "close")
         assert service.stop(signal.SIGTERM) == 0  # a second signal does not wait for the drain
-
-
-def test_idle_service_stops_with_exit_code_0(tmp_path: Path) -> None:
-    """Ctrl-C is a success, as a stop by the orchestrator is."""
-    with ServiceProcess(tmp_path) as service:
-        assert service.stop(signal.SIGINT) == 0
 
 
 def test_taken_port_is_exit_code_1(tmp_path: Path) -> None:

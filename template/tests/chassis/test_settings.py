@@ -1,5 +1,6 @@
 """Settings: one clear line for each that cannot be used, exit code 2, and never a value."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -129,4 +130,5 @@ def test_service_in_production_starts_and_guards_its_metrics(tmp_path: Path) -> 
         assert (refused.status, refused.headers["www-authenticate"]) == (401, "Bearer")
         token = {"Authorization": f"Bearer {GOOD['OPERATIONS_TOKEN']}"}
         assert b"http_request_duration_seconds_bucket" in client.request("GET", "/metrics", headers=token).body
+        assert service.stop(signal.SIGINT) == 0  # Ctrl-C is a success, as a stop by the orchestrator is
         assert GOOD["OPERATIONS_TOKEN"] not in str(service.lines)
