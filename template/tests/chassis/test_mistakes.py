@@ -1,7 +1,11 @@
 """Mistakes a team can make in its own routes: none leaves the envelope, none ends a connection without a word."""
 
-import pytest
+import time
 
+import pytest
+from fastapi import APIRouter, FastAPI
+
+from app.chassis.http.routing import Router, require_envelopes
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.client import raw_exchange
 
@@ -45,3 +49,42 @@ def test_error_of_a_response_class_gets_the_envelope(client: Client, wanted: str
     """What Starlette answers by itself, such as a range a file does not have, is told like every other error."""
     answer = client.request("GET", "/-probe/file", headers={"Range": wanted})
     assert (answer.status, answer.error["status"]) == (status, status)
+
+
+def test_route_of_the_service_itself_is_like_any_other(client: Client) -> None:
+    """`@app.post` in main.py: its answer has the envelope and its work is saved."""
+    assert client.request("POST", "/-probe/direct").data == {"saved": True}
+    assert "probe_direct" in client.request("GET", "/-probe/tables").data
+
+
+def test_route_without_envelope_stops_the_start() -> None:
+    """A route of FastAPI's own router would answer outside the envelope and save nothing."""
+    router, app = APIRouter(), FastAPI(openapi_url=None)
+    router.get("/plain")(lambda: None)
+    app.include_router(Router())
+    require_envelopes(app)
+    app.include_router(router)
+    with pytest.raises(TypeError, match="/plain: found a route"):
+        require_envelopes(app)
+
+
+def test_work_after_the_answer_is_refused(service: ServiceProcess, client: Client) -> None:
+    """A background task that goes on with the request's work would hold the write lock and never save."""
+    assert client.request("POST", "/-probe/late-work").status == 200
+    assert "probe_late" not in client.request("GET", "/-probe/tables").data
+    assert client.request("POST", "/-probe/direct").status == 200
+    until = time.monotonic() + 10
+    while not any("this work is over" in line.get("trace", "") for line in service.lines):
+        assert time.monotonic() < until, "nothing in the log"
+        time.sleep(0.05)
+
+
+def test_json_read_by_hand_is_checked_too(client: Client) -> None:
+    """A route that reads `request.json()` itself: broken JSON is the caller's error."""
+    answer = client.request("POST", "/-probe/json", body=b"{broken", headers={"Content-Type": "application/json"})
+    assert (answer.status, answer.error["code"]) == (400, "json_malformed")
+
+
+def test_requests_in_flight_are_measured(client: Client) -> None:
+    """The request that asks is one."""
+    assert b"http_requests_in_flight 1.0" in client.request("GET", "/metrics").body

@@ -21,6 +21,7 @@ from app.chassis.features import FEATURES
 from app.chassis.health import Health, health_router
 from app.chassis.http.docs import docs_router
 from app.chassis.http.handlers import install_handlers
+from app.chassis.http.routing import EnvelopeRoute, require_envelopes
 from app.chassis.http.versions import VersionApp, Versions, discover_versions, inner_stack, versioned
 from app.chassis.observability.log import AccessLog, configure_logs
 from app.chassis.observability.metrics import Metrics
@@ -43,6 +44,7 @@ class Service(FastAPI):
             lifespan=self._live,
             telemetry={"tracing": False, "metrics": False},
         )
+        self.router.route_class = EnvelopeRoute
         self._team_lifespan = lifespan
         state = self.state
         state.settings = settings
@@ -64,8 +66,9 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The edge, the team's middleware, then version or own routes."""
         install_handlers(self)
-        for target in (self, *self.versions.apps.values()):
-            target.add_exception_handler(SQLAlchemyError, _database_error)
+        self.add_exception_handler(SQLAlchemyError, _database_error)
+        for version in self.versions.apps.values():
+            version.exception_handlers = self.exception_handlers  # the team's own count for every version
         self.router.default = self.versions.serve_rest
         self._own = inner_stack(self)
         app: ASGIApp = self._dispatch
@@ -92,6 +95,8 @@ class Service(FastAPI):
 
     @asynccontextmanager
     async def _live(self, _app: FastAPI) -> AsyncIterator[None]:
+        for app in (self, *self.versions.apps.values()):
+            require_envelopes(app)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.state.database.close)
             for feature in FEATURES:

@@ -54,6 +54,7 @@ class Edge:
         self._deadlines = Deadlines(settings.server_request_timeout_seconds)
         self._timeout = settings.server_request_timeout_seconds
         self._in_flight = 0
+        runtime.metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request. Websockets are refused: this service has none."""

@@ -17,11 +17,18 @@ class ReadWork:
     def __init__(self, database: Database) -> None:
         self._database = database
         self._session: AsyncSession | None = None
+        self._is_over = False
 
     @property
     def session(self) -> AsyncSession:
-        """SQLAlchemy session; connects at its first statement."""
+        """SQLAlchemy session; connects at its first statement.
+
+        Raises:
+            RuntimeError: the work is over, as in a background task or a stream: nothing would ever be saved.
+        """
         if self._session is None:
+            if self._is_over:
+                raise RuntimeError("this work is over; expected a work of its own: `async with WriteWork.on(database)`")
             self._session = self._open()
         return self._session
 
@@ -30,7 +37,7 @@ class ReadWork:
 
     async def finish(self, *, is_good: bool) -> None:
         """Give the connection back; a WriteWork commits first if all went well."""
-        session, self._session = self._session, None
+        session, self._session, self._is_over = self._session, None, True
         if session is None:
             return
         try:

@@ -6,9 +6,9 @@ May import envelope, handlers, paging, work.
 from collections.abc import Callable, Coroutine
 from typing import Any
 
-from fastapi import APIRouter, Request
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.params import Form
-from fastapi.routing import APIRoute
+from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
@@ -20,7 +20,7 @@ from app.chassis.http.envelope import wrap_data
 from app.chassis.http.paging import Page, page_links, wrap_page
 from app.chassis.http.work import finish_works
 
-__all__ = ["EnvelopeRoute", "Router"]
+__all__ = ["EnvelopeRoute", "Router", "require_envelopes"]
 
 _JSON, _FORM = "application/json", "multipart/form-data"
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
@@ -77,6 +77,7 @@ class EnvelopeRoute(APIRoute):
             try:
                 if body_field is not None:
                     _require_content_type(scope, is_form)
+                if body_field is not None or scope["method"] != "GET":
                     request = _JsonRequest(scope, request.receive, request._send)  # noqa: SLF001  # no public way
                 response = await handler(request)
                 if response.status_code >= 400:
@@ -111,6 +112,17 @@ def _enveloped(response: Response, scope: Scope, exchange: Exchange, is_page: bo
             headers[index] = (name, b"%d" % len(response.body))
             break
     return response
+
+
+def require_envelopes(app: FastAPI) -> None:
+    """Raise TypeError if a route of `app` was made by FastAPI's own router: it has no envelope and saves no work."""
+    for context in iter_route_contexts(app.routes):
+        route = context.original_route
+        if isinstance(route, APIRoute) and not isinstance(route, EnvelopeRoute):
+            raise TypeError(
+                f"{context.path}: found a route of FastAPI's APIRouter; expected app.chassis.http.Router, "
+                "or app.mount() for an application that speaks another language"
+            )
 
 
 class Router(APIRouter):

@@ -40,5 +40,10 @@ async def finish_works(exchange: Exchange, *, is_good: bool) -> None:
     works, exchange.works = exchange.works, {}
     if is_good:
         exchange.disarm_deadline()
-    for work in works.values():
-        await work.finish(is_good=is_good)
+    left = list(works.values())
+    try:
+        while left:
+            await left.pop(0).finish(is_good=is_good)
+    finally:
+        for work in left:  # one failed: the others are rolled back, and no connection stays out
+            await work.finish(is_good=False)

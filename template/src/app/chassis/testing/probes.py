@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import Query
+from fastapi import BackgroundTasks, Query, Request
 from pydantic import Field
 from sqlalchemy import text
 from starlette.exceptions import HTTPException
@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from app.chassis.errors import UnavailableError
 from app.chassis.http import Email, Router, Schema, Write
 
-__all__ = ["probe_router"]
+__all__ = ["direct_write", "probe_router"]
 
 SECRET = "a-planted-secret"  # noqa: S105  # the suite looks for it where it must not be
 
@@ -131,11 +131,28 @@ def _mistakes() -> Router:  # a list of small routes
     async def header_from_outside(value: str, response: Response) -> None:
         response.headers["X-Value"] = value
 
+    @router.post("/late-work")
+    async def work_after_the_answer(work: Write, tasks: BackgroundTasks) -> None:
+        async def later() -> None:
+            await work.session.execute(text("CREATE TABLE probe_late (id INTEGER)"))
+
+        tasks.add_task(later)
+
+    @router.post("/json")
+    async def json_by_hand(request: Request) -> Any:
+        return await request.json()
+
     @router.get("/file")
     async def file() -> FileResponse:
         return FileResponse(__file__)
 
     return router
+
+
+async def direct_write(work: Write) -> dict[str, bool]:
+    """A route added to the service itself, without a router."""
+    await work.session.execute(text("CREATE TABLE IF NOT EXISTS probe_direct (id INTEGER)"))
+    return {"saved": True}
 
 
 async def _chunks(*, fails: bool) -> AsyncIterator[bytes]:
