@@ -56,6 +56,9 @@ def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -
     assert "wrote migrations/versions/0002_remove_sample.py" in removed.stdout
     assert make(service, "remove-sample").stdout == "the sample is already gone\n"
     assert make(service, "migrate").stdout == "team: 0001 -> 0002\n"
+    back = [".venv/bin/python", "-m", "app", "migrate", "--to", "0001"]
+    done = subprocess.run(back, cwd=service, env=user_environment(PYTHONPATH="src"), capture_output=True, text=True)
+    assert done.stdout == "team: 0002 -> 0001\n", done.stderr
     left = [path for path in service.rglob("*items*") if ".venv" not in path.parts and "versions" not in path.parts]
     assert left == []
     for target in ("check", "test"):

@@ -27,6 +27,7 @@ def test_drain_answers_everything_it_accepted(tmp_path: Path) -> None:
         assert service.process.wait(15) == 0
         assert failures == []
         service.wait_for_line("draining")
+        service.wait_for_line("stopped")
 
 
 def _polite_client(url: str, failures: list[str], counts: list[int]) -> None:

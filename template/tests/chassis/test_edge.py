@@ -87,6 +87,8 @@ def test_too_long_url_is_414(service: ServiceProcess) -> None:
     answer = raw_exchange(service.url, b"GET /" + b"a" * 9000 + b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
     assert answer.startswith(b"HTTP/1.1 414")
     assert b'"code":"url_too_long"' in answer
+    metrics = service.client().request("GET", "/metrics").body
+    assert b'http_request_duration_seconds_count{method="OTHER",route="unmatched",status="414"}' in metrics
 
 
 @pytest.mark.parametrize("headers", [b"X-Big: " + b"a" * 40_000 + b"\r\n", b"X: y\r\n" * 9_000], ids=["one", "many"])
@@ -100,6 +102,8 @@ def test_too_large_headers_are_431(service: ServiceProcess, headers: bytes) -> N
 GARBAGE = {
     "words": b"hello there\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 50,
+    "HTTP/2.0": b"GET /livez HTTP/2.0\r\nHost: localhost\r\n\r\n",
+    "HTTP/0.9": b"GET /livez\r\n\r\n",
     "HTTP/3.0": b"GET /livez HTTP/3.0\r\nHost: localhost\r\n\r\n",
     "unknown method": b"BREW /livez HTTP/1.1\r\nHost: localhost\r\n\r\n",
     "space in a name": b"GET /livez HTTP/1.1\r\nHo st: localhost\r\n\r\n",
@@ -229,12 +233,13 @@ def test_slow_and_too_many_requests_are_refused(service: ServiceProcess, client:
     answer = _wait_for_status(client, 503)
     assert (answer.error["code"], answer.headers["retry-after"], answer.error["retryable"]) == ("overloaded", "1", True)
     assert client.request("GET", "/livez").status == 200
+    assert re.search(rb"http_requests_in_flight (8|9)\.0", client.request("GET", "/metrics").body)
     for connection in slow:
         late = b""
         while not late.endswith(b"}}"):
             late += connection.recv(65536)
         assert late.startswith(b"HTTP/1.1 504")
-        assert b'"code":"request_timeout"' in late
+        assert b'"code":"response_timeout"' in late
         assert b'"retryable":true' in late
         connection.close()
     _wait_for_status(client, 200)

@@ -1,6 +1,11 @@
 """When the service itself fails: one answer, one line in the log, nothing half done, nothing told."""
 
+import contextlib
 import re
+import sqlite3
+import time
+from typing import Any
+from urllib.parse import quote
 
 import pytest
 
@@ -23,11 +28,13 @@ def test_unknown_error_is_internal_and_told_once(service: ServiceProcess, client
     assert SECRET not in str(service.lines)
 
 
-def _wait_for_request(service: ServiceProcess, request_id: str) -> None:
-    for _ in range(500):
-        if any(line.get("request_id") == request_id for line in service.lines):
-            return
-        service.client().request("GET", "/livez")
+def _wait_for_request(service: ServiceProcess, request_id: str) -> dict[str, Any]:
+    until = time.monotonic() + 30
+    while time.monotonic() < until:
+        found = [line for line in service.lines if line.get("request_id") == request_id]
+        if any(line["event"] == "request" for line in found):
+            return found[0]
+        time.sleep(0.01)
     raise AssertionError(f"no line for {request_id}")
 
 
@@ -36,6 +43,29 @@ def test_unsafe_request_that_failed_is_not_retryable(client: Client) -> None:
     assert client.request("POST", "/-probe/raise").error["retryable"] is False
     keyed = client.request("POST", "/-probe/raise", headers={"Idempotency-Key": "k1"})
     assert keyed.error["retryable"] is True
+
+
+@pytest.mark.parametrize(
+    "statement", ["SELEC 1", "INSERT INTO nowhere VALUES (1)", "CREATE TABLE by_read (id INTEGER)"]
+)
+def test_wrong_statement_is_our_mistake(service: ServiceProcess, client: Client, statement: str) -> None:
+    """Bad SQL, or a write by a reading route, is no outage that passes by itself: 500, with its trace."""
+    name = f"sql-{abs(hash(statement))}"
+    answer = client.request("GET", f"/-probe/sql?statement={quote(statement)}", headers={"X-Request-ID": name})
+    assert (answer.status, answer.error["code"]) == (500, "internal")
+    line = _wait_for_request(service, name)
+    assert "OperationalError" in line["trace"]
+
+
+def test_locked_database_is_503_and_comes_back(service: ServiceProcess, client: Client) -> None:
+    """Another program that holds the write lock is an outage: try again, and the log says why."""
+    with contextlib.closing(sqlite3.connect(service.folder / "test.db", isolation_level=None)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        answer = client.request("POST", "/-probe/commit", headers={"X-Request-ID": "locked-1"})
+        assert (answer.status, answer.error["code"], answer.error["retryable"]) == (503, "unavailable", True)
+        assert "database is locked" in _wait_for_request(service, "locked-1")["trace"]
+        other.execute("ROLLBACK")
+    assert client.request("GET", "/-probe/tables").status == 200
 
 
 def test_failed_request_saves_nothing(client: Client) -> None:

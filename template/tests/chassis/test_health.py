@@ -5,7 +5,7 @@ from pathlib import Path
 
 from app.chassis.about import project_root
 from app.chassis.database.engine import Database
-from app.chassis.database.migrations import upgrade
+from app.chassis.database.migrations import migrate
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.testing import Client, ServiceProcess
 
@@ -32,7 +32,7 @@ def test_unmigrated_service_lives_but_is_not_ready(tmp_path: Path) -> None:
         assert (unready.status, unready.error["code"], unready.headers["retry-after"]) == (503, "not_ready", "2")
         assert "make migrate" in unready.error["detail"]
         assert client.request("GET", "/health").data["ok"] is False
-        asyncio.run(upgrade(Database(DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db"))))
+        asyncio.run(migrate(Database(DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db"))))
         assert client.request("GET", "/readyz").status == 200
 
 

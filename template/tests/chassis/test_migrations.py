@@ -13,7 +13,7 @@ from app.chassis.about import project_root
 from app.chassis.app import import_models
 from app.chassis.database import Base
 from app.chassis.database.engine import Database
-from app.chassis.database.migrations import downgrade, upgrade
+from app.chassis.database.migrations import migrate
 from app.chassis.database.revisions import heads
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.testing import ServiceProcess
@@ -43,18 +43,18 @@ def test_revisions_have_one_head() -> None:
 
 def test_revisions_go_forwards_back_and_forwards(tmp_path: Path, settings: DatabaseSettings) -> None:
     """Down from the head to nothing and up again ends where it began."""
-    asyncio.run(upgrade(Database(settings)))
+    asyncio.run(migrate(Database(settings)))
     before = tables(tmp_path)
-    asyncio.run(downgrade(Database(settings), "base"))
+    asyncio.run(migrate(Database(settings), "base"))
     assert tables(tmp_path) == {}
-    asyncio.run(upgrade(Database(settings)))
+    asyncio.run(migrate(Database(settings)))
     assert tables(tmp_path) == before
 
 
 def test_revisions_say_what_the_models_say(tmp_path: Path, settings: DatabaseSettings) -> None:
     """A model that changed without a revision would fail only in production."""
     import_models("app.domains")
-    asyncio.run(upgrade(Database(settings)))
+    asyncio.run(migrate(Database(settings)))
     engine = create_engine(f"sqlite:///{tmp_path}/test.db")
     with engine.connect() as connection:
         found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 
+from app.chassis.about import about
 from app.chassis.testing import Client
 from app.chassis.testing.team import Team
 
@@ -104,6 +105,14 @@ def test_operation_names_are_unique_and_clean(contracts: dict[str, Any]) -> None
         names = [item[m]["operationId"] for item in contract["paths"].values() for m in METHODS if m in item]
         assert len(names) == len(set(names))
         assert all(name.isidentifier() for name in names), names
+
+
+def test_contract_says_whose_it_is(contracts: dict[str, Any]) -> None:
+    """Name, description and owner are those that were answered."""
+    for contract in contracts.values():
+        assert contract["info"]["title"] == about().name
+        assert contract["info"]["description"] == about().description
+        assert about().owner in contract["info"]["contact"]["name"]
 
 
 def test_every_answer_is_declared_with_its_envelope(contracts: dict[str, Any]) -> None:

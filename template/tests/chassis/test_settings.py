@@ -1,5 +1,7 @@
 """Settings: one clear line for each that cannot be used, exit code 2, and never a value."""
 
+import json
+import re
 import signal
 from pathlib import Path
 
@@ -119,6 +121,48 @@ def test_env_example_names_every_setting() -> None:
     shown = {line.lstrip("# ").partition("=")[0] for line in text.splitlines() if "=" in line}
     missing = {name.upper() for name in ChassisSettings.model_fields} - shown
     assert missing == set()
+
+
+def test_env_example_works_line_by_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Taking the `#` away from every setting changes nothing: each shows its default, and empty means unset."""
+    text = (project_root() / ".env.example").read_text(encoding="utf-8")
+    lines = [line.lstrip("# ") for line in text.splitlines() if re.match(r"#? ?[A-Z_]+=", line)]
+    file = tmp_path / "all.env"
+    file.write_text("\n".join(lines), encoding="utf-8")
+    for name in ChassisSettings.model_fields:
+        monkeypatch.delenv(name.upper(), raising=False)
+    monkeypatch.setenv("ENV_FILE", str(file))
+    shown = load_settings(ChassisSettings)
+    monkeypatch.setenv("ENV_FILE", "")
+    assert shown == load_settings(ChassisSettings)
+
+
+@pytest.mark.parametrize("value", ["", ",", " , "])
+def test_no_host_at_all_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
+    """A service that answers to no name would refuse everybody while its probes look well."""
+    environment = GOOD | {"SIGNING_SECRET": "y8" * 16, "SECURITY_ALLOWED_HOSTS": value}
+    assert problems(monkeypatch, **environment).startswith("SECURITY_ALLOWED_HOSTS: ")
+
+
+def test_every_setting_says_what_it_means() -> None:
+    """`python -m app settings` has a sentence for each."""
+    assert [name for name, field in ChassisSettings.model_fields.items() if not field.description] == []
+
+
+def test_more_than_one_process_is_refused(tmp_path: Path) -> None:
+    """What the embedded database cannot do is told, not tried."""
+    done = ServiceProcess(tmp_path, WEB_CONCURRENCY="4").run("serve")
+    assert done.returncode == 2
+    assert "WEB_CONCURRENCY" in done.stderr
+
+
+def test_looking_at_the_service_changes_nothing(tmp_path: Path) -> None:
+    """Loading the program makes no file; its contract says whose it is."""
+    service = ServiceProcess(tmp_path, DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/new/app.db")
+    done = service.run("routes", "--json")
+    assert done.returncode == 0
+    assert json.loads(done.stdout)
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_service_in_production_starts_and_guards_its_metrics(tmp_path: Path) -> None:

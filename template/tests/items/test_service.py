@@ -7,7 +7,7 @@ import pytest
 
 from app.chassis.database import ReadWork, WriteWork
 from app.chassis.database.engine import Database
-from app.chassis.database.migrations import upgrade
+from app.chassis.database.migrations import migrate
 from app.chassis.database.settings import DatabaseSettings
 from app.domains.items import service
 from app.domains.items.errors import ItemChangedError, ItemNameTakenError
@@ -17,7 +17,7 @@ from app.domains.items.errors import ItemChangedError, ItemNameTakenError
 def database(tmp_path: Path) -> Database:
     """A migrated database of its own."""
     settings = DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/items.db")
-    asyncio.run(upgrade(Database(settings)))
+    asyncio.run(migrate(Database(settings)))
     return Database(settings)
 
 

@@ -25,9 +25,10 @@ from app.chassis.http.routing import EnvelopeRoute, require_envelopes
 from app.chassis.http.versions import VersionApp, Versions, discover_versions, inner_stack, versioned
 from app.chassis.observability.log import AccessLog, configure_logs
 from app.chassis.observability.metrics import Metrics
+from app.chassis.observability.writer import LineWriter
 from app.chassis.settings import ChassisSettings, load_settings
 
-__all__ = ["Service", "create_app"]
+__all__ = ["Service", "create_app", "import_models"]
 
 Lifespan = Callable[["Service"], AbstractAsyncContextManager[None]]
 
@@ -48,7 +49,7 @@ class Service(FastAPI):
         self._team_lifespan = lifespan
         state = self.state
         state.settings = settings
-        state.writer = configure_logs(settings)
+        state.writer = LineWriter(settings.log_buffer_lines)
         state.access_log = AccessLog(state.writer, settings)
         state.metrics = Metrics(about().version)
         state.database = Database(settings)
@@ -57,7 +58,7 @@ class Service(FastAPI):
             if feature.readiness is not None:
                 state.health.checks[feature.name] = lambda check=feature.readiness: check(self)
         apps = {
-            name: VersionApp(name, routers, title=about().name, state=state, docs=settings.docs_enabled)
+            name: VersionApp(name, routers, about=about(), state=state, docs=settings.docs_enabled)
             for name, routers in versions.items()
         }
         self.versions = Versions(apps, settings.api_default_version)
@@ -97,6 +98,7 @@ class Service(FastAPI):
     async def _live(self, _app: FastAPI) -> AsyncIterator[None]:
         for app in (self, *self.versions.apps.values()):
             require_envelopes(app)
+        configure_logs(self.state.settings, self.state.writer)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.state.database.close)
             for feature in FEATURES:
@@ -145,7 +147,7 @@ def create_app(settings: type[ChassisSettings], api: str, domains: str, *, lifes
     service = Service(loaded, discover_versions(api), lifespan)
     service.include_router(health_router())
     if loaded.docs_enabled:
-        service.include_router(docs_router(list(service.versions.apps)))
+        service.include_router(docs_router(list(service.versions.apps), about().name))
     for feature in FEATURES:
         for router in feature.routers:
             service.include_router(router)

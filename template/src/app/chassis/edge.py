@@ -55,6 +55,7 @@ class Edge:
         self._timeout = settings.server_request_timeout_seconds
         self._in_flight = 0
         runtime.metrics.in_flight.set_function(lambda: self._in_flight)
+        runtime.metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request. Websockets are refused: this service has none."""
@@ -129,7 +130,7 @@ class Edge:
 
     async def _late(self, reply: Reply) -> None:
         _log.warning("request timed out", extra={"timeout_seconds": self._timeout})
-        await reply.send_error("request_timeout", f"no answer within {self._timeout:g} seconds", "a quicker request")
+        await reply.send_error("response_timeout", f"no answer within {self._timeout:g} seconds", "a quicker request")
 
     async def _failed(self, error: BaseException, reply: Reply, exchange: Exchange) -> None:
         exchange.deadline = None  # its time is over, one way or the other

@@ -1,4 +1,4 @@
-"""The HTTP server: uvicorn with a protocol of ours, and a drain before it stops. May import protocol and settings."""
+"""The HTTP server: uvicorn with a protocol of ours, and a drain before it stops. May import protocol, settings, log."""
 
 import asyncio
 import logging
@@ -11,11 +11,17 @@ from typing import Any
 import uvicorn
 
 from app.chassis.http.protocol import Protocol
+from app.chassis.observability.log import configure_logs
 from app.chassis.settings import ChassisSettings
 
 __all__ = ["serve"]
 
 _log = logging.getLogger(__name__)
+_TOLD_BY_US = {
+    "Invalid HTTP request received.",
+    "Unsupported upgrade request.",
+    "ASGI callable returned without completing response.",
+}
 
 
 class _Server(uvicorn.Server):
@@ -64,7 +70,9 @@ class _Server(uvicorn.Server):
 
 def serve(service: Any, settings: ChassisSettings) -> int:
     """Run the service until it is told to stop; returns 0 after a clean stop, 1 if it could not start."""
-    protocol = type("Limited", (Protocol,), {"limits": settings})
+    configure_logs(settings, service.state.writer)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _TOLD_BY_US)
+    protocol = type("Limited", (Protocol,), {"limits": settings, "metrics": service.state.metrics})
     config = uvicorn.Config(
         service,
         host=settings.host,
@@ -80,10 +88,10 @@ def serve(service: Any, settings: ChassisSettings) -> int:
         timeout_keep_alive=settings.server_keep_alive_seconds,
         timeout_graceful_shutdown=int(settings.server_shutdown_seconds) or 1,
     )
-    service.state.writer.descriptor = 1
     server = _Server(config, service)
     try:
         server.run()
     except SystemExit as stop:
         return 1 if stop.code else 0
+    _log.info("stopped")
     return 0 if server.started else 1

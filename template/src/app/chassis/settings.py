@@ -24,6 +24,8 @@ class SettingsError(Exception):
 class ServerSettings(BaseSettings):
     """Where the service listens and how long anything may take."""
 
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
+
     host: str = "127.0.0.1"
     """Address to listen on; `0.0.0.0` in a container."""
     port: int = Field(default=8000, ge=0, le=65535)
@@ -49,9 +51,7 @@ class ServerSettings(BaseSettings):
 class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSettings):
     """What every service can be told from outside. `Settings` of the team derives from it."""
 
-    model_config = SettingsConfigDict(
-        env_file_encoding="utf-8", extra="ignore", hide_input_in_errors=True, use_attribute_docstrings=True, frozen=True
-    )
+    model_config = SettingsConfigDict(env_file_encoding="utf-8", hide_input_in_errors=True, frozen=True)
 
     environment: Literal["development", "test", "production"] = "development"
     """`production` refuses missing and placeholder secrets."""
@@ -67,7 +67,7 @@ class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSet
     def _version_name(cls, value: str | None) -> str | None:
         if value is not None and not (value[:1] == "v" and value[1:].isdigit()):
             raise ValueError("is not the name of a version; a name such as v1")
-        return value or None
+        return value
 
     @model_validator(mode="after")
     def _production_is_safe(self) -> Self:

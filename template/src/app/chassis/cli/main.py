@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+import os
 import sys
 from typing import Annotated
 
@@ -39,6 +40,8 @@ def serve(
     """Run the service until SIGTERM or Ctrl-C."""
     from app.chassis.server import serve as run
 
+    if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
+        fail("WEB_CONCURRENCY: more than one process asked for; expected 1: the embedded database is for one process")
     service = load_service()
     given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     sys.exit(run(service, service.state.settings.model_copy(update=given)))
@@ -78,15 +81,17 @@ def migrate(
 ) -> None:
     """Bring the database to a revision; `head` by default."""
     from alembic.util import CommandError
+    from sqlalchemy.exc import SQLAlchemyError
 
     from app.chassis.database import migrations
 
     database = load_service().state.database
     try:
-        back = to.startswith("-") or to == "base"
-        lines = asyncio.run((migrations.downgrade if back else migrations.upgrade)(database, to))
+        lines = asyncio.run(migrations.migrate(database, to))
     except CommandError as error:
         fail(f"not migrated: {error}; expected head, base, -1 or one of the numbers in migrations/versions/")
+    except SQLAlchemyError as error:
+        fail(f"not migrated: {error.args[0]}; expected a database that DATABASE_URL can open and write", 1)
     else:
         print("\n".join(lines))
 

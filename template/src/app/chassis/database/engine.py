@@ -4,11 +4,12 @@ Without `BEGIN IMMEDIATE` SQLite loses updates silently: of 200 concurrent read-
 With it for readers too, they would queue behind writers; hence two engines.
 """
 
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import event, make_url, text
-from sqlalchemy.exc import InterfaceError, OperationalError, SQLAlchemyError
+from sqlalchemy import event, text
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
 
@@ -16,15 +17,17 @@ from app.chassis.database.settings import DatabaseSettings
 
 __all__ = ["Database", "is_unavailable"]
 
+# Source: https://www.sqlite.org/rescode.html
+_OUTAGES = tuple(
+    f"SQLITE_{name}" for name in ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "FULL", "CORRUPT", "NOTADB", "PROTOCOL")
+)
+
 
 class Database:
     """Both engines, opened lazily and closed with the service."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.url = settings.database_url
-        path = make_url(self.url).database
-        if path and path != ":memory:":
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
         wait = settings.database_busy_timeout_seconds
         self.writer = _engine(self.url, 1, wait, begin="BEGIN IMMEDIATE", is_read_only=False)
         self.reader = _engine(self.url, settings.database_read_connections, wait, begin="BEGIN", is_read_only=True)
@@ -51,6 +54,11 @@ class Database:
 def _engine(url: str, size: int, wait_seconds: float, *, begin: str, is_read_only: bool) -> AsyncEngine:
     engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=wait_seconds, hide_parameters=True)
 
+    @event.listens_for(engine.sync_engine, "do_connect")
+    def _connecting(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
+        with suppress(OSError):  # SQLite itself says what is wrong with the path
+            Path(arguments[0]).parent.mkdir(parents=True, exist_ok=True)
+
     @event.listens_for(engine.sync_engine, "connect")
     def _connected(connection: Any, _record: Any) -> None:
         connection.isolation_level = None  # the driver would begin on its own, too late and without the lock
@@ -73,7 +81,7 @@ def _engine(url: str, size: int, wait_seconds: float, *, begin: str, is_read_onl
 
 
 def is_unavailable(error: SQLAlchemyError) -> bool:
-    """Whether the database refused to work (locked, gone, no free connection) rather than the statement being wrong."""
-    if isinstance(error, PoolTimeoutError | InterfaceError):
+    """Whether the database refused to work (locked, gone, full, no connection); a wrong statement is a mistake."""
+    if isinstance(error, PoolTimeoutError):
         return True
-    return isinstance(error, OperationalError) and "no such" not in str(error.orig)
+    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "").startswith(_OUTAGES)

@@ -4,6 +4,7 @@ A chassis room keeps its own tables, revisions and version table; the team's aut
 """
 
 import asyncio
+import os
 import re
 import sys
 import tempfile
@@ -14,6 +15,7 @@ from typing import Any, Literal
 from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
 from sqlalchemy import Connection
 
 from app.chassis.about import project_root
@@ -23,7 +25,7 @@ from app.chassis.database.revisions import TEAM, rooms, version_table
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.features import MigrationRoom
 
-__all__ = ["downgrade", "new_revision", "run_env", "upgrade"]
+__all__ = ["migrate", "new_revision", "run_env"]
 
 
 def _config(room: MigrationRoom, connection: Connection | None = None) -> Config:
@@ -41,7 +43,8 @@ def run_env() -> None:
     if connection is not None:
         _run(connection, room)
         return
-    asyncio.run(_with_database(Database(DatabaseSettings()), lambda sync: _run(sync, room)))
+    settings = DatabaseSettings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
+    asyncio.run(_with_database(Database(settings), lambda sync: _run(sync, room)))
 
 
 def _run(connection: Connection, room: MigrationRoom) -> None:
@@ -56,9 +59,15 @@ def _run(connection: Connection, room: MigrationRoom) -> None:
         render_item=_rendered,
         render_as_batch=True,  # SQLite changes a column by copying the table
         compare_server_default=True,
+        process_revision_directives=_say_if_empty,
     )
     with context.begin_transaction():
         context.run_migrations()
+
+
+def _say_if_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
+    if directives and directives[0].upgrade_ops.is_empty():
+        print("models and revisions agree: the new revision is empty, to be filled by hand", file=sys.stderr)  # noqa: T201
 
 
 def _rendered(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
@@ -74,27 +83,38 @@ async def _with_database(database: Database, action: Any) -> Any:
         await database.close()
 
 
-async def upgrade(database: Database, revision: str = "head") -> list[str]:
-    """Bring every chassis room to its head and the team to `revision`; returns "room: from -> to" lines."""
+async def migrate(database: Database, to: str = "head") -> list[str]:
+    """Bring every chassis room to its head and the team to revision `to`, forwards or back.
+
+    Args:
+        database: Closed afterwards.
+        to: `head`, `base`, a revision, or `-1` for one step back. Chassis rooms never go back.
+
+    Returns:
+        A line "room: from -> to" for each room.
+    """
 
     def action(connection: Connection) -> list[str]:
-        return [_move(connection, room, revision if room.name == TEAM else "head", command.upgrade) for room in rooms()]
+        return [_move(connection, room, to if room.name == TEAM else "head") for room in rooms()]
 
     lines: list[str] = await _with_database(database, action)
     return lines
 
 
-async def downgrade(database: Database, revision: str) -> list[str]:
-    """Take the team's tables back to `revision` (`-1`: one step). Chassis rooms only ever expand, so they stay."""
-    room = rooms()[-1]
-    lines: list[str] = await _with_database(database, lambda sync: [_move(sync, room, revision, command.downgrade)])
-    return lines
-
-
-def _move(connection: Connection, room: MigrationRoom, revision: str, move: Any) -> str:
-    before = _current(connection, room)
-    move(_config(room, connection), revision)
+def _move(connection: Connection, room: MigrationRoom, to: str) -> str:
+    before, config = _current(connection, room), _config(room, connection)
+    move = command.downgrade if _is_back(config, before, to) else command.upgrade
+    move(config, to)
     return f"{room.name}: {before or 'nothing'} -> {_current(connection, room) or 'nothing'}"
+
+
+def _is_back(config: Config, current: str | None, to: str) -> bool:
+    if to == "base" or to.startswith("-"):
+        return True
+    if current is None or to in ("head", current):
+        return False
+    before = ScriptDirectory.from_config(config).iterate_revisions(current, "base")
+    return to in {script.revision for script in before}
 
 
 def _current(connection: Connection, room: MigrationRoom) -> str | None:

@@ -1,13 +1,15 @@
 """Settings of the database room."""
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["DatabaseSettings"]
 
 
 class DatabaseSettings(BaseSettings):
     """Which database, and how long to wait for it."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
     database_url: str = "sqlite+aiosqlite:///./var/app.db"
     """`sqlite+aiosqlite:///PATH`: the embedded default, for one process."""

@@ -44,7 +44,7 @@ TABLE: dict[str, Row] = {
     "not_found": Row(404, "Not found"),
     "method_not_allowed": Row(405, "Method not allowed"),
     "not_acceptable": Row(406, "No such representation"),
-    "body_timeout": Row(408, "Request came too slowly", Retry.SAFE),
+    "request_timeout": Row(408, "Request came too slowly", Retry.SAFE),
     "conflict": Row(409, "Conflict"),
     "gone": Row(410, "Gone"),
     "api_version_sunset": Row(410, "API version no longer served"),
@@ -60,7 +60,7 @@ TABLE: dict[str, Row] = {
     "unavailable": Row(503, "Not available now", Retry.SAFE),
     "overloaded": Row(503, "Too many requests at once", Retry.SAFE),
     "not_ready": Row(503, "Not ready", Retry.SAFE),
-    "request_timeout": Row(504, "Took too long", Retry.IF_IDEMPOTENT),
+    "response_timeout": Row(504, "Took too long", Retry.IF_IDEMPOTENT),
 }
 
 # What a bare HTTPException(status) means, where several codes share a status.

@@ -14,14 +14,14 @@ _POLICY = (
 )
 
 
-def docs_router(versions: list[str]) -> Router:
+def docs_router(versions: list[str], title: str) -> Router:
     """`/docs`, with the newest version's contract in it; without any version there is nothing to show."""
     router = Router(include_in_schema=False)
     if versions:
 
         @router.get("/docs", response_class=Response)
         async def docs() -> Response:
-            page = get_swagger_ui_html(openapi_url=f"/{versions[-1]}/openapi.json", title="API")
+            page = get_swagger_ui_html(openapi_url=f"/{versions[-1]}/openapi.json", title=title)
             page.headers["Content-Security-Policy"] = _POLICY
             return page
 

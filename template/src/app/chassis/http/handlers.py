@@ -36,8 +36,10 @@ def _answer(request: Request, body: bytes, status: int, headers: Mapping[str, st
 async def _service_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, ServiceError)  # noqa: S101  # registered for this type
     row, headers = row_of(error), {}
-    if row.status >= 500:
-        _log.error("request failed", exc_info=error if error.code == "internal" else None, extra={"code": error.code})
+    if row.status >= 500 and error.code != "not_ready":  # a failed check has told its own story
+        level = logging.WARNING if row.status == 503 else logging.ERROR
+        cause = error.__cause__ or (error if error.code == "internal" else None)
+        _log.log(level, "request failed", exc_info=cause, extra={"code": error.code})
     if row.status == 401:
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §11.6.1 wants one
     if error.retry_after is not None:

@@ -41,7 +41,6 @@ class Incoming:
     origin: bytes | None = None
     body_bytes: int = 0
     has_body: bool = False
-    is_chunked: bool = False
     expects_continue: bool = False
     refusal: Refusal | None = None
 
@@ -70,7 +69,7 @@ def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk o
             incoming.body_bytes = int(value) if value.isdigit() else 0  # the parser has checked it
             incoming.has_body = incoming.body_bytes > 0
         elif name == b"transfer-encoding":
-            incoming.has_body = incoming.is_chunked = True
+            incoming.has_body = True
         elif name == b"x-api-version":
             asked = value.decode("latin-1").strip().lower()
             exchange.asked_version = asked if asked.startswith("v") else f"v{asked}"
@@ -102,7 +101,7 @@ class Body:
         """Next message of the body, or word that the client left.
 
         Raises:
-            CodedHTTPError: `body_too_large`, `body_timeout`.
+            CodedHTTPError: `body_too_large`, `request_timeout`.
         """
         if self.is_complete or self._exchange.status:
             return await self._receive()
@@ -110,7 +109,9 @@ class Body:
             async with asyncio.timeout(self._until - monotonic()):
                 message = await self._receive()
         except TimeoutError:
-            raise CodedHTTPError("body_timeout", "the body did not arrive in time", expected="a quicker body") from None
+            raise CodedHTTPError(
+                "request_timeout", "the body did not arrive in time", expected="a quicker body"
+            ) from None
         self._size += len(message.get("body", b""))
         if self._size > self._limit:
             raise CodedHTTPError("body_too_large", expected=f"at most {self._limit} bytes")

@@ -32,6 +32,7 @@ def enveloped_openapi(app: FastAPI) -> dict[str, Any]:
         title=app.title,
         version=app.version,
         description=app.description,
+        contact=app.contact,
         routes=app.routes,
         servers=app.servers,
         separate_input_output_schemas=app.separate_input_output_schemas,
@@ -40,8 +41,8 @@ def enveloped_openapi(app: FastAPI) -> dict[str, Any]:
     for path in document.get("paths", {}).values():
         for operation in path.values():
             _wrap_operation(operation, schemas)
-    for unused in ("HTTPValidationError", "ValidationError"):
-        schemas.pop(unused, None)
+    for unused in [name for name in schemas if name in ("HTTPValidationError", "ValidationError") or _is_page(name)]:
+        del schemas[unused]  # replaced by an envelope
     for model in (ErrorEnvelope, Meta, PageMeta):
         schema = model.model_json_schema(ref_template=_REF + "{model}", mode="serialization")
         schemas.update(schema.pop("$defs", {}))
@@ -64,12 +65,11 @@ def _wrap_operation(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
         declared["422"] = _WITH_BODY["422"]
     else:
         responses.pop("422", None)
-    headers = {
-        parameter["name"].lower() for parameter in operation.get("parameters", ()) if parameter["in"] == "header"
-    }
+    headers = {p["name"].lower(): p for p in operation.get("parameters", ()) if p["in"] == "header"}
     if "if-none-match" in headers:
         responses["304"] = {"description": "Not changed since the version If-None-Match names"}
     if "if-match" in headers:
+        headers["if-match"]["required"] = True  # its absence is 428, not 422, so the parameter itself is optional
         declared |= _WITH_VERSION
     for status, meaning in declared.items():
         described = responses.get(status, {}).get("description", meaning)
@@ -86,7 +86,7 @@ def _envelope_of(schema: dict[str, Any], operation: dict[str, Any], schemas: dic
     payload, meta = schema, {"$ref": f"{_REF}Meta"}
     inner = schema.get("$ref", "").removeprefix(_REF)
     name = f"{inner or operation['operationId']}Envelope"
-    if inner.startswith("Page_"):
+    if _is_page(inner):
         page = schemas[inner]
         payload = page["properties"]["data"]
         meta = {"$ref": f"{_REF}PagedMeta"}
@@ -99,6 +99,10 @@ def _envelope_of(schema: dict[str, Any], operation: dict[str, Any], schemas: dic
         "properties": {"data": payload, "meta": meta},
     }
     return name
+
+
+def _is_page(name: str) -> bool:
+    return name.startswith("Page_")
 
 
 def _paged_meta() -> dict[str, Any]:

@@ -14,6 +14,7 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE
 from app.chassis.http.envelope import error_bytes
 from app.chassis.http.incoming import new_request_id
+from app.chassis.observability.metrics import Metrics
 from app.chassis.settings import ChassisSettings
 
 __all__ = ["Protocol"]
@@ -38,6 +39,7 @@ class Protocol(HttpToolsProtocol):
     """What uvicorn leaves to the program: size limits before the headers are in, a clock for them, one error shape."""
 
     limits: ChassisSettings
+    metrics: Metrics
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
@@ -62,6 +64,8 @@ class Protocol(HttpToolsProtocol):
         self._read_headers = self.headers
         if self._clock is not None:
             self._stop_clock()
+        if self.parser.get_http_version() not in ("1.0", "1.1"):
+            self._refuse("http_malformed")
         if len(self.url) > self.limits.security_max_url_bytes:
             self._refuse("url_too_long")
         if self._head_bytes > self.limits.security_max_header_bytes and self._are_headers_too_large():
@@ -139,7 +143,7 @@ class Protocol(HttpToolsProtocol):
     def _too_slow(self) -> None:
         self._clock = None
         if not self.transport.is_closing() and self._is_idle():
-            self._answer("body_timeout", "request line and headers did not arrive in time")
+            self._answer("request_timeout", "request line and headers did not arrive in time")
 
     def _answer(self, code: str, detail: str | None = None) -> None:
         exchange = Exchange(new_request_id(), "")
@@ -151,6 +155,7 @@ class Protocol(HttpToolsProtocol):
             b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n"
             b"x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
         ) % (len(body), exchange.request_id.encode("ascii"))
+        self.metrics.observe(exchange.method, None, row.status, 0.0)
         self._refusal = code
         self.transport.write(STATUS_LINE[row.status] + head + body)
         if self.transport.can_write_eof():

@@ -13,6 +13,7 @@ from starlette.datastructures import State
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.chassis.about import About
 from app.chassis.errors import GoneError
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
@@ -38,9 +39,11 @@ def inner_stack(app: FastAPI) -> ASGIApp:
 class VersionApp(FastAPI):
     """All routes of one API version, under `/vN`, with a contract of its own at `/vN/openapi.json`."""
 
-    def __init__(self, name: str, routers: list[APIRouter], *, title: str, state: State, docs: bool) -> None:
+    def __init__(self, name: str, routers: list[APIRouter], *, about: About, state: State, docs: bool) -> None:
         super().__init__(
-            title=title,
+            title=about.name,
+            description=about.description,
+            contact=_contact(about),
             version=name,
             servers=[{"url": f"/{name}"}],
             root_path_in_servers=False,
@@ -67,6 +70,12 @@ class VersionApp(FastAPI):
         if self.openapi_schema is None:
             self.openapi_schema = enveloped_openapi(self)
         return self.openapi_schema
+
+
+def _contact(about: About) -> dict[str, str]:
+    contact = about.owner_contact
+    known = {"url": contact} if contact.startswith("https://") else {"email": contact} if "@" in contact[1:] else {}
+    return {"name": about.owner} | known if known else {"name": f"{about.owner}, {contact}"}
 
 
 def discover_versions(package: str) -> dict[str, list[APIRouter]]:

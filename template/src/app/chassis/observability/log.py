@@ -80,13 +80,8 @@ def _as_text(event: dict[str, Any]) -> bytes:
     return f"{head}  {rest}\n{trace}{chr(10) if trace else ''}".encode("utf-8", "replace")
 
 
-def configure_logs(settings: LogSettings) -> LineWriter:
-    """Send every logger of the process through one handler and return its writer. A second call replaces the first.
-
-    Lines go to standard error, where they do not mix with what a command prints; the server moves them to
-    standard output.
-    """
-    writer = LineWriter(limit=settings.log_buffer_lines)
+def configure_logs(settings: LogSettings, writer: LineWriter) -> None:
+    """Send every logger of the process through one handler to `writer`. A second call replaces the first."""
     root = logging.getLogger()
     root.handlers[:] = [_LineHandler(writer, is_json=settings.log_format == "json")]
     root.setLevel(settings.log_level.upper())
@@ -98,7 +93,6 @@ def configure_logs(settings: LogSettings) -> LineWriter:
     logging.getLogger("uvicorn.access").disabled = True  # the edge writes the access line
     logging.captureWarnings(capture=True)
     atexit.register(writer.close)
-    return writer
 
 
 class AccessLog:

@@ -24,7 +24,7 @@ _SHAPES = (
     ),
     (
         re.compile(
-            r"""(["']?\b[\w-]*(?:passw(?:or)?d|secret|api[-_]?key|access[-_]?token|private[-_]?key)["']?\s*[=:]\s*)"""
+            r"""(["']?\b[\w-]*(?:passw(?:or)?d|secret|api[-_]?key|token|private[-_]?key)["']?\s*[=:]\s*)"""
             r"""("[^"]*"|'[^']*'|[^\s,;&}\])]+)""",
             re.IGNORECASE,
         ),

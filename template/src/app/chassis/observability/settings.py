@@ -3,13 +3,15 @@
 from typing import Literal
 
 from pydantic import Field
-from pydantic_settings import BaseSettings
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 __all__ = ["LogSettings"]
 
 
 class LogSettings(BaseSettings):
     """How much is logged and in which form."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
     """Least important level that is written; `debug` also shows probes of `/livez`, `/readyz` and `/metrics`."""

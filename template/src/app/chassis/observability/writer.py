@@ -16,7 +16,7 @@ _BATCH = 4096
 class LineWriter:
     """Bounded buffer before a file descriptor. `put` never blocks; what does not fit is dropped and counted."""
 
-    def __init__(self, limit: int, descriptor: int = 2) -> None:
+    def __init__(self, limit: int, descriptor: int = 1) -> None:
         self.dropped = 0
         self.descriptor = descriptor
         self._limit = limit

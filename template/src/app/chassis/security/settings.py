@@ -3,7 +3,7 @@
 from typing import Annotated, Any
 
 from pydantic import BeforeValidator, Field
-from pydantic_settings import BaseSettings, NoDecode
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 __all__ = ["SecuritySettings", "TextList"]
 
@@ -18,7 +18,9 @@ TextList = Annotated[tuple[str, ...], NoDecode, BeforeValidator(_split)]
 class SecuritySettings(BaseSettings):
     """Hosts, origins and sizes the edge accepts."""
 
-    security_allowed_hosts: TextList = ("localhost", "127.0.0.1", "[::1]")
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
+
+    security_allowed_hosts: TextList = Field(default=("localhost", "127.0.0.1", "[::1]"), min_length=1)
     """Host names this service answers to, comma-separated; `*.example.com` takes subdomains, `*` takes all."""
     security_cors_origins: TextList = ()
     """Origins whose browsers may call, comma-separated, such as `https://app.example.com`; empty: none."""

@@ -26,6 +26,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, team_service: Team) -> Ite
         "SECURITY_MAX_BODY_BYTES": "65536",
         "SECURITY_ALLOWED_HOSTS": "localhost,127.0.0.1,*.example.com",
         "SECURITY_CORS_ORIGINS": "https://app.example.com",
+        "DATABASE_BUSY_TIMEOUT_SECONDS": "0.5",
         "SERVER_MAX_IN_FLIGHT": "8",
         "SERVER_REQUEST_TIMEOUT_SECONDS": "2",
         "SERVER_BODY_TIMEOUT_SECONDS": "1",

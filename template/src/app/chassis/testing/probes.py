@@ -12,7 +12,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 
 from app.chassis.errors import UnavailableError
-from app.chassis.http import Email, Router, Schema, Write
+from app.chassis.http import Email, Read, Router, Schema, Write
 
 __all__ = ["direct_write", "probe_router"]
 
@@ -61,6 +61,10 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
     async def fail_after_write(work: Write) -> None:
         await work.session.execute(text("CREATE TABLE probe_rolled_back (id INTEGER)"))
         raise RuntimeError("after a write")
+
+    @router.get("/sql")
+    async def mistaken_sql(work: Read, statement: str) -> None:
+        await work.session.execute(text(statement))
 
     @router.get("/tables")
     async def tables(work: Write) -> list[str]:
