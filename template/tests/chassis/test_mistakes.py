@@ -1,11 +1,16 @@
 """Mistakes a team can make in its own routes: none leaves the envelope, none ends a connection without a word."""
 
+import asyncio
+import sys
 import time
+from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
 
+from app.chassis.exchange import Exchange
 from app.chassis.http.routing import Router, require_envelopes
+from app.chassis.http.versions import inner_stack
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.client import raw_exchange
 
@@ -88,3 +93,20 @@ def test_json_read_by_hand_is_checked_too(client: Client) -> None:
 def test_requests_in_flight_are_measured(client: Client) -> None:
     """The request that asks is one."""
     assert b"http_requests_in_flight 1.0" in client.request("GET", "/metrics").body
+
+
+def test_exit_in_a_route_is_an_ordinary_error_for_middleware() -> None:
+    """Middleware that runs routes in tasks of its own must never see SystemExit: asyncio would stop the service."""
+    router, app = Router(), FastAPI(openapi_url=None)
+    router.get("/exit")(lambda: sys.exit(3))
+    app.router.routes.extend(router.routes)
+    scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/exit", "headers": [], "query_string": b""}
+    scope |= {"app": app, "exchange": Exchange("1", "GET")}
+    with pytest.raises(RuntimeError, match="stop the process"):
+        asyncio.run(inner_stack(app)(scope, None, None))  # type: ignore[arg-type]  # neither is reached
+
+
+def test_error_raised_by_middleware_has_its_own_status(client: Client) -> None:
+    """The suite's middleware raises a domain error: it is told as if a route had raised it."""
+    answer = client.request("GET", "/-probe/hello", headers={"X-Probe": "refuse"})
+    assert (answer.status, answer.error["code"]) == (403, "forbidden")

@@ -10,6 +10,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.chassis.about import about
@@ -75,6 +76,8 @@ class Service(FastAPI):
         app: ASGIApp = self._dispatch
         for cls, args, kwargs in reversed(self.user_middleware):
             app = cls(app, *args, **kwargs)
+        if self.user_middleware:  # what it raises is told like what a route raises
+            app = ExceptionMiddleware(app, handlers=self.exception_handlers)
         return Edge(app, self.state)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:

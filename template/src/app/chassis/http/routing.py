@@ -85,9 +85,12 @@ class EnvelopeRoute(APIRoute):
                     raise HTTPException(response.status_code, "")  # noqa: TRY301  # rolls back like any other
                 if exchange.works:
                     await finish_works(exchange, is_good=True)
-            except BaseException:
+            except BaseException as error:
                 if exchange.works:
                     await finish_works(exchange, is_good=False)
+                if isinstance(error, SystemExit | KeyboardInterrupt):
+                    # In a task that some middleware starts, these would stop the service before the edge sees them.
+                    raise RuntimeError("a route tried to stop the process") from error  # noqa: TRY004
                 raise
             return _enveloped(response, scope, exchange, is_page)
 

@@ -10,11 +10,12 @@ from pydantic import Field
 from sqlalchemy import text
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.chassis.errors import UnavailableError
+from app.chassis.errors import ForbiddenError, UnavailableError
 from app.chassis.http import Email, Read, Router, Schema, Write
 
-__all__ = ["direct_write", "probe_router"]
+__all__ = ["ProbeMiddleware", "direct_write", "probe_router"]
 
 SECRET = "a-planted-secret"  # noqa: S105  # the suite looks for it where it must not be
 
@@ -34,6 +35,19 @@ class ProbeOut(Schema):
     """What the shape probe promises and does not keep."""
 
     number: int
+
+
+class ProbeMiddleware:
+    """Middleware of a team: passes everything on but what asks it not to."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Raise if the request says so."""
+        if (b"x-probe", b"refuse") in scope["headers"]:
+            raise ForbiddenError("the middleware says no")
+        await self._app(scope, receive, send)
 
 
 def probe_router() -> Router:  # noqa: C901  # a list of small routes
