@@ -1,6 +1,7 @@
 """The laws of the house, read from the imports: who may know whom."""
 
 import ast
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -130,6 +131,30 @@ def test_edge_is_the_only_middleware() -> None:
     """One pure-ASGI layer; BaseHTTPMiddleware costs more than everything else together."""
     texts = {path: path.read_text(encoding="utf-8") for path in modules("chassis")}
     assert [str(path) for path, text in texts.items() if "BaseHTTPMiddleware" in text.replace("`", "")] == []
+
+
+def test_heads_of_the_chassis_tell_what_is_imported() -> None:
+    """The sentence "May import …" of a module is its imports: modules of its own room, else rooms."""
+    untrue = []
+    for path in modules("chassis"):
+        head = ast.get_docstring(ast.parse(path.read_text(encoding="utf-8"))) or ""
+        told = re.search(r"May import ([^.]*)\.", head)
+        if path.name == "__init__.py" or {"cli", "testing"} & set(path.parts) or (told and "every" in told[1]):
+            continue
+        wanted = set(told[1].split(", ")) if told else set()
+        if wanted != (found := _chassis_imports(path)):
+            untrue.append(f"{path.relative_to(SOURCE)}: May import {', '.join(sorted(found))}.")
+    assert untrue == []
+
+
+def _chassis_imports(path: Path) -> set[str]:
+    room = name_of(path).split(".")[2:-1]
+    found: set[str] = set()
+    for _, module, name in imports(path):
+        parts = [*module.split("."), name][2:] if module.startswith("app.chassis") else []
+        if parts:
+            found.add(parts[1] if parts[:1] == room and len(parts) > 2 else parts[0])
+    return found
 
 
 def test_imports_have_no_circle() -> None:

@@ -1,6 +1,8 @@
 """The one ASGI layer around everything: request id, limits, timeout, headers, log, metrics, the last-resort answer.
 
-May import exchange, security, observability and the envelope. Whatever happens inside, one answer leaves here.
+Whatever happens inside, one answer leaves here.
+
+May import deadline, exchange, health, http, observability, security, settings.
 """
 
 import asyncio

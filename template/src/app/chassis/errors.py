@@ -1,4 +1,4 @@
-"""Error kinds, in the service's own words. Knows no HTTP and imports nothing of the chassis.
+"""Error kinds, in the service's own words. Knows no HTTP. Imports nothing of the chassis.
 
 ServiceError
 ├── InvalidError               understood, but a rule says no

@@ -1,4 +1,4 @@
-"""One request and its answer, as every room sees it. Core; imports nothing of the chassis."""
+"""One request and its answer, as every room sees it. May import deadline."""
 
 from contextvars import ContextVar
 from dataclasses import dataclass, field

@@ -1,4 +1,7 @@
-"""Is it up, is it ready, what is wrong: `/livez`, `/readyz`, `/health`, `/metrics`. May import http and about."""
+"""Is it up, is it ready, what is wrong: `/livez`, `/readyz`, `/health`, `/metrics`.
+
+May import about, errors, http, observability.
+"""
 
 import asyncio
 import hmac

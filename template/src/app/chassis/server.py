@@ -1,4 +1,7 @@
-"""The HTTP server: uvicorn with a protocol of ours, and a drain before it stops. May import protocol, settings, log."""
+"""The HTTP server: uvicorn with a protocol of ours, and a drain before it stops.
+
+May import http, observability, settings.
+"""
 
 import asyncio
 import logging

@@ -1,4 +1,7 @@
-"""All chassis settings in one class, made of each room's own. May import the rooms' settings and validation."""
+"""All chassis settings in one class, made of each room's own.
+
+May import database, observability, security, validation.
+"""
 
 import os
 from typing import Any, Literal, Self

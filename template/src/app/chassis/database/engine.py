@@ -1,4 +1,6 @@
-"""The embedded database: one engine that writes, one that reads. May import its settings.
+"""The embedded database: one engine that writes, one that reads.
+
+May import settings.
 
 Without `BEGIN IMMEDIATE` SQLite loses updates silently: of 200 concurrent read-modify-write transactions 12 were left.
 With it for readers too, they would queue behind writers; hence two engines.

@@ -1,4 +1,6 @@
-"""Moves the database forwards and back: first each chassis room, then the team's tables. May import revisions.
+"""Moves the database forwards and back: first each chassis room, then the team's tables.
+
+May import about, columns, engine, features, revisions, settings.
 
 A chassis room keeps its own tables, revisions and version table; the team's autogenerate never sees `chassis_*`.
 """

@@ -1,4 +1,7 @@
-"""Which revisions there are and which the database has, told without slow Alembic. May import features."""
+"""Which revisions there are and which the database has, told without slow Alembic.
+
+May import about, columns, engine, features.
+"""
 
 import ast
 from functools import cache

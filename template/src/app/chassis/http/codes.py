@@ -1,4 +1,4 @@
-"""The one table: error code -> status, title, whether a retry is safe. May import errors only."""
+"""The one table: error code -> status, title, whether a retry is safe. May import errors."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass

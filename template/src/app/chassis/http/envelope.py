@@ -1,4 +1,4 @@
-"""The one shape of every answer: `{"data", "meta"}` or `{"error", "meta"}`. May import errors, codes, exchange."""
+"""The one shape of every answer: `{"data", "meta"}` or `{"error", "meta"}`. May import codes, errors, exchange."""
 
 from collections.abc import Sequence
 from dataclasses import asdict

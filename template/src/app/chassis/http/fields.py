@@ -1,4 +1,4 @@
-"""Turns pydantic's error list into the `fields` of the envelope. May import errors and validation."""
+"""Turns pydantic's error list into the `fields` of the envelope. May import errors, validation."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, cast

@@ -1,4 +1,4 @@
-"""Turns every raised error into an envelope. May import errors, codes, envelope, fields."""
+"""Turns every raised error into an envelope. May import allow, codes, envelope, errors, exchange, fields, security."""
 
 import logging
 from collections.abc import Mapping

@@ -1,4 +1,7 @@
-"""What the edge must know of a request before anything else sees it, and its body within limits. May import codes."""
+"""What the edge must know of a request before anything else sees it, and its body within limits.
+
+May import codes, exchange, settings.
+"""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""The OpenAPI document tells what is really sent: the envelope for every status. May import envelope, codes, paging."""
+"""The OpenAPI document tells what is really sent: the envelope for every status. May import envelope."""
 
 from typing import Any
 

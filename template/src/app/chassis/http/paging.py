@@ -1,4 +1,7 @@
-"""Pages of a list: `page` and `limit` in the query, `meta.page` and `Link` in the answer. May import envelope."""
+"""Pages of a list: `page` and `limit` in the query, `meta.page` and `Link` in the answer.
+
+May import envelope, exchange.
+"""
 
 from collections.abc import Iterable
 from typing import Annotated, Any, Generic, TypeVar

@@ -1,6 +1,8 @@
 """One connection: uvicorn's httptools protocol, with limits, a clock and one error shape for what it cannot read.
 
-May import codes, envelope, incoming, settings. The conformance suite exercises every hook of uvicorn used here.
+The conformance suite exercises every hook of uvicorn used here.
+
+May import codes, envelope, exchange, incoming, observability, settings.
 """
 
 import asyncio

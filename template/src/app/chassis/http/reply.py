@@ -1,4 +1,7 @@
-"""Sends the one answer of a request: adds headers, closes politely, speaks when nobody did. May import envelope."""
+"""Sends the one answer of a request: adds headers, closes politely, speaks when nobody did.
+
+May import codes, envelope, exchange.
+"""
 
 import asyncio
 import re

@@ -1,6 +1,6 @@
 """The router teams use: bodies parsed strictly, work committed, answers put into the envelope.
 
-May import envelope, handlers, paging, work.
+May import codes, envelope, exchange, paging, work.
 """
 
 from collections.abc import Callable, Coroutine

@@ -1,4 +1,7 @@
-"""One FastAPI app a folder `api/vN`; path or header leads to it. May import envelope, handlers, openapi, routing."""
+"""One FastAPI app a folder `api/vN`; path or header leads to it.
+
+May import about, codes, errors, exchange, handlers, openapi.
+"""
 
 import pkgutil
 import re

@@ -1,4 +1,4 @@
-"""Route parameters that give a route its unit of work. May import database and exchange."""
+"""Route parameters that give a route its unit of work. May import database, exchange."""
 
 from typing import Annotated, TypeVar
 

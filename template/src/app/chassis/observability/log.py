@@ -1,4 +1,7 @@
-"""One structured line an event, from every logger of the process, without secrets. May import exchange."""
+"""One structured line an event, from every logger of the process, without secrets.
+
+May import exchange, redact, settings, writer.
+"""
 
 import atexit
 import json

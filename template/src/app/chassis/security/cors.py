@@ -1,4 +1,7 @@
-"""Cross-origin answers for the origins the team lists. Source: Fetch Standard, "CORS protocol"."""
+"""Cross-origin answers for the origins the team lists. Source: Fetch Standard, "CORS protocol".
+
+May import settings.
+"""
 
 from app.chassis.security.settings import SecuritySettings
 

@@ -1,4 +1,7 @@
-"""Headers of every answer. Source: OWASP REST Security Cheat Sheet; only what an API needs, each costs CPU."""
+"""Headers of every answer. Source: OWASP REST Security Cheat Sheet; only what an API needs, each costs CPU.
+
+May import settings.
+"""
 
 from app.chassis.security.settings import SecuritySettings
 
