@@ -16,17 +16,33 @@ PROCEDURES = [procedure.name for procedure in runbook.read(PAGE.read_text(encodi
 
 
 @pytest.fixture(scope="module")
-def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, dict[str, str]]:
-    """Return a set-up service and the environment its operator works in; nothing runs yet."""
+def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a service that is set up."""
     require("make"), require("uv")
     folder = tmp_path_factory.mktemp("runbook") / "a service"
     shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    subprocess.run(["make", "setup"], cwd=folder, env=user_environment(), check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture(scope="module", params=["environment", ".env"])
+def service(request: pytest.FixtureRequest, installed: Path) -> tuple[Path, dict[str, str]]:
+    """Return a migrated service and its operator's environment; nothing runs yet.
+
+    Port and database are named by the environment, then by `.env` and nowhere else.
+    """
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    environment = user_environment(PORT=port, SERVER_DRAIN_SECONDS="0.2")
-    subprocess.run(["make", "setup"], cwd=folder, env=environment, check=True, capture_output=True)
-    return folder, environment
+        named = {"PORT": str(free.getsockname()[1]), "SERVER_DRAIN_SECONDS": "0.2"}
+    if request.param == ".env":
+        shutil.rmtree(installed / "var")
+        named["DATABASE_URL"] = "'sqlite+aiosqlite:///./var/other place/orders.db'"
+        (installed / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
+        named = {}
+    environment = {name: value for name, value in user_environment().items() if name not in ("PORT", "DATABASE_URL")}
+    environment |= named
+    subprocess.run(["make", "migrate"], cwd=installed, env=environment, check=True, capture_output=True)
+    return installed, environment
 
 
 @pytest.fixture
@@ -63,6 +79,8 @@ def test_procedure_does_what_its_page_says(
     if needed:
         problems += execute(needed.rollback, service)
     assert not problems, "\n\n".join(problems)
+    if (service[0] / ".env").exists():
+        assert not (service[0] / "var/app.db").exists(), "a command took the default for the database in use"
 
 
 def test_procedure_has_every_field(procedures: dict[str, runbook.Procedure]) -> None:

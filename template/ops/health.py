@@ -1,32 +1,25 @@
 """Asks the service whether it is ready: a container's health check, the wait after a start. Standard library.
 
 Usage: python3 ops/health.py [--url URL] [--wait SECONDS]
+       python3 ops/health.py [--url URL] --show PATH [--request-id ID]   prints what the same service answers there
 Exit codes: 0 ready, 1 not ready or not there, 2 wrong use, or the answer is not this service's.
+With --show: 0 the answer is a success, 1 it is not, or there is none, 2 wrong use.
 """
 
 import argparse
 import http.client
 import json
-import os
-import re
 import sys
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
-from pathlib import Path
+
+from settings import setting
 
 PROBE_TIMEOUT_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
-
-
-def setting(name: str, default: str) -> str:
-    """A setting from the environment, else from the file that ENV_FILE names (`.env`), else `default`."""
-    if name in os.environ:
-        return os.environ[name] or default
-    path = Path(os.environ.get("ENV_FILE", ".env"))
-    text = path.read_text("utf-8", "replace") if path.is_file() else ""
-    found = re.findall(rf"^\s*(?:export\s+)?{name}\s*=\s*([^\s#]*)", text, re.MULTILINE | re.IGNORECASE)
-    return (found[-1].strip("'\"") if found else "") or default
+MAX_BYTES = 65536
 
 
 def default_url() -> str:
@@ -36,14 +29,25 @@ def default_url() -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{setting('PORT', '8000')}/readyz"
 
 
-def probe(url: str) -> tuple[int, str]:
-    """Asks once, past any proxy, and returns the exit code and one line for the reader."""
+def ask(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
+    """Asks once, past any proxy, and returns status and body.
+
+    Raises:
+        OSError, ValueError, HTTPException: there is no answer.
+    """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+    opener.addheaders = list(headers.items())
     try:
         with opener.open(url, timeout=PROBE_TIMEOUT_SECONDS) as answer:
-            status, body = answer.status, answer.read(65536)
+            return answer.status, answer.read(MAX_BYTES)
     except urllib.error.HTTPError as error:
-        status, body = error.code, error.read(65536)
+        return error.code, error.read(MAX_BYTES)
+
+
+def probe(url: str) -> tuple[int, str]:
+    """Asks `url` whether the service is ready and returns the exit code and one line for the reader."""
+    try:
+        status, body = ask(url, {})
     except (OSError, ValueError, http.client.HTTPException) as error:
         reason = getattr(error, "reason", None) or error
         return 1, f"not ready: {url} does not answer ({reason})"
@@ -58,14 +62,29 @@ def probe(url: str) -> tuple[int, str]:
         return 2, f"cannot tell: {url} answered {status}, but not as this service does"
 
 
+def show(url: str, request_id: str | None) -> tuple[int, str]:
+    """Asks `url` and returns the exit code and the body as it came."""
+    try:
+        status, body = ask(url, {"X-Request-ID": request_id} if request_id else {})
+    except (OSError, ValueError, http.client.HTTPException) as error:
+        return 1, f"{url} does not answer ({getattr(error, 'reason', None) or error})"
+    return int(status >= 400), body.decode("utf-8", "replace").rstrip("\n")
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Probes until ready or until `--wait` seconds have passed; prints the last answer."""
     parser = argparse.ArgumentParser(description="Ask the service whether it is ready.")
     parser.add_argument("--url", default=default_url(), help="what to ask (default: %(default)s)")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="keep asking so long")
+    parser.add_argument("--show", metavar="PATH", help="print what the service answers there, such as /health")
+    parser.add_argument("--request-id", metavar="ID", help="with --show: the X-Request-ID to send")
     options = parser.parse_args(arguments)
     if not options.url.startswith(("http://", "https://")):
         parser.error("--url must start with http:// or https://")
+    if options.show:
+        code, line = show(urllib.parse.urljoin(options.url, options.show), options.request_id)
+        print(line)
+        return code
     deadline = time.monotonic() + options.wait
     code, line = probe(options.url)
     while code != 0 and time.monotonic() < deadline:
