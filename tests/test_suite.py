@@ -105,13 +105,22 @@ MUTATIONS = {
     "host check": ("edge.py", "if not self._is_allowed(incoming.host):", "if False:", "test_edge.py"),
     "retry rule": ("http/codes.py", "method in _IDEMPOTENT or has_idempotency_key", "True", "test_failures.py"),
     "parser garbage": (
-        "server.py",
-        'self._answer(self._refusal or "http_malformed")',
+        "http/protocol.py",
+        'self._refuse_the_rest(self._refusal or "http_malformed")',
         "super().send_400_response(msg)",
         "test_edge.py",
     ),
     "drain": ("server.py", "health.is_draining = True\n            _log", "_log", "test_drain.py"),
-    "request timeout": ("edge.py", "asyncio.timeout(self._timeout)", "asyncio.timeout(None)", "test_edge.py"),
+    "request timeout": ("deadline.py", "deadline.task.cancel()", "pass", "test_edge.py"),
+    "durable before the answer": (
+        "http/routing.py",
+        "await finish_works(exchange, is_good=True)",
+        (
+            "from asyncio import ensure_future, get_running_loop\n                    "
+            "get_running_loop().call_later(0.05, ensure_future, finish_works(exchange, is_good=True))"
+        ),
+        "test_durability.py",
+    ),
     "production secrets": ("settings.py", "problems = list(_weak_secrets(self))", "problems = []", "test_settings.py"),
 }
 ALWAYS = ("validation handler", "security header", "body limit", "redaction by shape", "commit", "write lock")
@@ -123,7 +132,6 @@ def notices(service: Path, mutation: tuple[str, str, str, str]) -> None:
     name, intact, broken, tests = mutation
     path = service / CHASSIS / name
     source = path.read_text(encoding="utf-8")
-    assert source.count(intact) >= 1, f"{name} no longer holds {intact!r}"
     path.write_text(source.replace(intact, broken), encoding="utf-8")
     environment = user_environment(PYTHONPATH="src")
     command = [
@@ -140,6 +148,13 @@ def notices(service: Path, mutation: tuple[str, str, str, str]) -> None:
     assert done.returncode == 1, f"nothing noticed:\n{done.stdout[-3000:]}{done.stderr[-1000:]}"
 
 
+@pytest.mark.parametrize("name", MUTATIONS)
+def test_mutation_finds_what_it_breaks(name: str) -> None:
+    """The place a mutation breaks stands once in the chassis as it is."""
+    file, intact, _, _ = MUTATIONS[name]
+    assert (ROOT / "template" / CHASSIS / file).read_text(encoding="utf-8").count(intact) == 1
+
+
 @pytest.mark.parametrize("name", ALWAYS)
 def test_broken_chassis_turns_the_suite_red(service: Path, name: str) -> None:
     """A dropped handler, header, limit, redaction, commit, lock … is noticed by the service's own tests."""
@@ -151,6 +166,16 @@ def test_broken_chassis_turns_the_suite_red(service: Path, name: str) -> None:
 def test_soak_broken_chassis_turns_the_suite_red(service: Path, name: str) -> None:
     """The rest of the mutations."""
     notices(service, MUTATIONS[name])
+
+
+@pytest.mark.soak
+def test_soak_random_requests_and_kills(service: Path) -> None:
+    """What the service's own suite tries a little of, tried a lot."""
+    tests = ["tests/chassis/test_random.py", "tests/chassis/test_durability.py"]
+    environment = user_environment(PYTHONPATH="src", RANDOM_CASES="20000", KILL_ROUNDS="50")
+    command = [".venv/bin/python", "-m", "pytest", "-q", *tests]
+    done = subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
 # Limits of design §3 as decision 9 counts them: lines of code, without blanks, comments and docstrings.

@@ -1,5 +1,6 @@
-"""Random requests: whatever comes, one shape goes back, and never a 5xx for it."""
+"""Random requests: whatever comes, one shape goes back, and never a 5xx for it. RANDOM_CASES sends more."""
 
+import os
 from typing import Any
 from urllib.parse import quote
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.chassis.testing import Client
 
-CASES = 150  # `make soak` of the template runs more
+CASES = int(os.environ.get("RANDOM_CASES", "150"))
 
 texts = st.text(max_size=30)
 values: Any = st.recursive(

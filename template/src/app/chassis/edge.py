@@ -57,7 +57,6 @@ class Edge:
         self._timeout = settings.server_request_timeout_seconds
         self._in_flight = 0
         runtime.metrics.in_flight.set_function(lambda: self._in_flight)
-        runtime.metrics.in_flight.set_function(lambda: self._in_flight)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer one HTTP request. Websockets are refused: this service has none."""

@@ -33,7 +33,6 @@ class _Server(uvicorn.Server):
     def __init__(self, config: uvicorn.Config, service: Any) -> None:
         super().__init__(config)
         self._service = service
-        self._drain: asyncio.TimerHandle | None = None
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -98,6 +98,12 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
         await work.session.execute(text("INSERT INTO probe_child VALUES (7)"))
         return {"saved": True}
 
+    @router.post("/notes/{number}")
+    async def note(number: int, work: Write) -> dict[str, int]:
+        await work.session.execute(text("CREATE TABLE IF NOT EXISTS probe_notes (number INTEGER PRIMARY KEY)"))
+        await work.session.execute(text("INSERT INTO probe_notes VALUES (:number)"), {"number": number})
+        return {"number": number}
+
     @router.get("/shape", response_model=ProbeOut)
     async def wrong_shape() -> Any:
         return {"number": SECRET}
