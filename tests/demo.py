@@ -77,7 +77,7 @@ def wait_until_ready(port: int, server: subprocess.Popen) -> None:
 def show(title: str, port: int, method: str, path: str, body: object) -> int:
     """Print one request and its answer as curl -i would, the body indented; return the status."""
     response, content = ask(port, method, path, body)
-    data = "" if body is None else f" --json '{json.dumps(body)}'"
+    data = "" if body is None else f" -H 'Content-Type: application/json' -d '{json.dumps(body)}'"
     print(f"\n{title}:\n$ curl -i{data} http://127.0.0.1:{port}{path}")
     print(f"HTTP/1.1 {response.status} {response.reason}")
     for name in SHOWN_HEADERS:

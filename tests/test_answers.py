@@ -1,6 +1,7 @@
-"""Odd answers render right or are refused by a message that says what was found and what is expected."""
+"""Odd answers render right or are refused by a message that says what is expected and what was found."""
 
 import json
+import re
 import subprocess
 import tomllib
 from pathlib import Path
@@ -72,11 +73,19 @@ def test_odd_answers_arrive_unchanged(render: Render, answer: str) -> None:
 def test_unfit_text_is_refused_with_what_is_expected(
     template: Path, tmp_path: Path, question: str, answer: str
 ) -> None:
-    """Nothing is written, and the message names the question, what was found and what is expected."""
-    with pytest.raises(ValueError, match=rf"(?s)question '{question}': found .+ expected ") as refused:
+    """Nothing is written, and the message names the question, what is expected and what was found."""
+    with pytest.raises(ValueError, match=rf"question '{question}': expected one line of 1 to .+; found "):
         copy_service(template, tmp_path / "service", **{question: answer})
-    assert "one line of 1 to" in str(refused.value)
     assert not (tmp_path / "service").exists()
+
+
+def test_questions_and_refusals_fit_a_terminal() -> None:
+    """A prompt shows help in lines and a refusal in one, cut at the window's width: what is expected comes first."""
+    for name, details in answers_hook.questions(CONFIG).items():
+        assert all(len(line) <= 76 for line in details.get("help", "").splitlines()), name
+        for refusal in re.findall(r"%\}\s*(expected [^%]+)", details.get("validator", "")):
+            assert "; found {{" in refusal, name
+            assert len(refusal.partition("; found")[0]) <= 76, name
 
 
 SLUGS = [
@@ -98,7 +107,7 @@ SLUGS += ["fastapi", "starlette", "pydantic-core", "greenlet", "prometheus-clien
 @pytest.mark.parametrize("slug", SLUGS, ids=repr)
 def test_unfit_slug_is_refused_with_what_is_expected(template: Path, tmp_path: Path, slug: str) -> None:
     """A slug that no registry, image or project could carry is refused, a library's name among them."""
-    with pytest.raises(ValueError, match=r"(?s)question 'service_slug': found .+ expected "):
+    with pytest.raises(ValueError, match=r"question 'service_slug': expected .+; found "):
         copy_service(template, tmp_path / "service", service_slug=slug)
 
 

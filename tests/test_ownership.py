@@ -283,7 +283,8 @@ def test_message_after_copy_recreates_the_service(own_template: Path, tmp_path: 
     ).stderr
     assert "make setup" in shown
     assert "make run" in shown
-    again = shown[shown.index("copier copy") :].strip().replace("NEW_FOLDER", shlex.quote(str(second)))
+    line = next(line for line in shown.splitlines() if " -m copier copy" in line)
+    again = shown[shown.index(line) :].strip().replace("NEW_FOLDER", shlex.quote(str(second)))
     subprocess.run(["sh", "-c", again], env=user_environment(), capture_output=True, check=True)
     assert list(files(first)) == list(files(second))
     assert [path for path in files(first) if text(first / path) != text(second / path)] == []

@@ -5,10 +5,12 @@ import re
 import shutil
 import socket
 import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import rendered
 import runbook
 from conftest import ROOT, Render
 from tools import require, user_environment
@@ -92,11 +94,16 @@ def test_every_metric_is_documented(service: Running) -> None:
 
 def test_every_member_of_an_access_line_is_documented(service: Running) -> None:
     """What stands in the one line of a request stands in docs/chassis/observability.md."""
-    lines = [json.loads(line) for line in page(service, "service.log").splitlines()]
-    logged = {name for line in lines if line["logger"] == "access" for name in line}
+    call(service, "python3", "ops/health.py", "--show", "/no-such-path", "--request-id", "documented-1", status=1)
+    lines: list[dict[str, object]] = []
+    deadline = time.monotonic() + 30
+    while not lines and time.monotonic() < deadline:  # a line is written by another thread, after the answer
+        every = [json.loads(line) for line in page(service, "service.log").splitlines(keepends=True) if "\n" in line]
+        lines = [line for line in every if line["logger"] == "access" and line["request_id"] == "documented-1"]
+        time.sleep(0.05)
     table = page(service, "docs/chassis/observability.md").split("## Log lines")[1]
-    assert logged
-    assert logged | {"error", "trace"} == set(first_cells(table))
+    (line,) = lines
+    assert set(line) | {"error", "trace"} == set(first_cells(table))
 
 
 def test_limits_name_the_codes_and_statuses_of_the_one_table(service: Running) -> None:
@@ -123,15 +130,16 @@ def test_walk_names_the_files_a_request_enters_in_order(service: Running) -> Non
     assert len(walk.splitlines()) <= 60
 
 
-def test_docs_name_only_targets_that_exist(service: Running) -> None:
-    """Every `make` target a page names is one `make help` shows."""
+def test_files_name_only_targets_that_exist(service: Running) -> None:
+    """Every `make` target a page or a comment names is one `make help` shows."""
     shown = set(re.findall(r"^  make ([a-z-]+)", call(service, "make", "help"), re.MULTILINE))
-    pages = [path for path in service[0].rglob("*.md") if not {".venv", ".tools"} & set(path.parts)]
-    text = "\n".join(path.read_text(encoding="utf-8") for path in pages)
-    words = re.findall(r"(?:`|^\$ |^)make ((?:[a-z-]+ ?)+?)(?=`|\n|  | [A-Z#])", text, re.MULTILINE)
+    texts = [rendered.text(service[0] / path) or "" for path in rendered.files(service[0])]
+    words = re.findall(
+        r"(?:`|^\$ |^|run: |- )make ((?:[a-z-]+ ?)+?)(?=`|\n|  | [A-Z#])", "\n".join(texts), re.MULTILINE
+    )
     named = {target for group in words for target in group.split()}
-    assert {"setup", "run", "migration"} <= named
-    assert len(pages) > 8
+    assert {"setup", "run", "migration", "check"} <= named
+    assert len(texts) > 100
     assert named <= shown, named - shown
 
 
@@ -148,6 +156,8 @@ def test_links_lead_somewhere(service: Running) -> None:
     ("arguments", "status"),
     [
         ((), 0),
+        (("--show", "/health"), 0),
+        (("--show", "/no-such-path"), 1),
         (("--url", "http://127.0.0.1:9/readyz"), 1),
         (("--url", "nowhere"), 2),
         (("--wait", "long"), 2),
