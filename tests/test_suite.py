@@ -179,7 +179,7 @@ def test_soak_random_requests_and_kills(service: Path) -> None:
 
 
 # Limits of design §3 as decision 9 counts them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 2_600, 200, 40, 350
+CORE_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 2_800, 200, 40, 350
 
 
 def code_lines(path: Path) -> int:

@@ -34,7 +34,6 @@ class Exchange:
     caller: Caller = ANONYMOUS
     has_idempotency_key: bool = False
     status: int = 0
-    is_body_unread: bool = False
     is_error_told: bool = False
     deadline: Deadline | None = None
     works: dict[type, Any] = field(default_factory=dict)
