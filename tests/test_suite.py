@@ -107,7 +107,7 @@ MUTATIONS = {
     "parser garbage": (
         "http/protocol.py",
         'self._refuse_the_rest(self._refusal or "http_malformed")',
-        "super().send_400_response(msg)",
+        'super().send_400_response("")',
         "test_edge.py",
     ),
     "drain": ("server.py", "health.is_draining = True\n            _log", "_log", "test_drain.py"),

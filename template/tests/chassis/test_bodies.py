@@ -120,6 +120,13 @@ def test_encoded_body_is_415(client: Client) -> None:
     assert (answer.status, answer.error["code"]) == (415, "content_encoding_unsupported")
 
 
+def test_encoded_transfer_is_415(service: ServiceProcess) -> None:
+    """The same in the transfer, which nobody unpacks either."""
+    head = b"POST /-probe/body HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    request = head + b"Transfer-Encoding: gzip, chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n"
+    assert b"content_encoding_unsupported" in raw_exchange(service.url, request)
+
+
 def test_missing_body_is_422(client: Client) -> None:
     """No body where one is needed is a missing field, not a crash."""
     answer = client.request("POST", PATH)

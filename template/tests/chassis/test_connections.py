@@ -2,6 +2,7 @@
 
 import re
 import socket
+import time
 
 import pytest
 
@@ -45,13 +46,81 @@ def test_blank_lines_do_not_hold_a_connection(service: ServiceProcess) -> None:
     assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"200", b"408"]
 
 
-def _until_closed(service: ServiceProcess, *parts: bytes) -> bytes:
+BODY = b'{"text":"hello"}'
+OFFER = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAEAAEAAAAIAAAAB\r\n"
+HELLO = b"GET /-probe/hello HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
+
+
+def _post(body: bytes, headers: bytes = b"") -> bytes:
+    head = b"POST /-probe/body HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
+    return head + b"Content-Length: %d\r\n%s\r\n" % (len(body), headers) + body
+
+
+def test_offer_of_another_protocol_is_ignored(service: ServiceProcess) -> None:
+    """What follows such a head is its body and the next request, never lost and never run as a request."""
+    whole = _post(BODY, OFFER) + HELLO % OFFER + HELLO % b"Connection: close, upgrade\r\nUpgrade: websocket\r\n"
+    head, body = _post(HELLO % b"", OFFER)[: -len(HELLO % b"")], HELLO % b""
+    for parts, statuses in (((whole,), [200, 200, 200]), ((head, body + HELLO % b"Connection: close\r\n"), [400, 200])):
+        received = _until_closed(service, *parts, is_answered=False)
+        assert [int(status) for status in re.findall(rb"HTTP/1\.1 (\d+)", received)] == statuses
+    assert b'"text":"hello"' in _until_closed(service, whole)
+
+
+def test_connect_is_refused(service: ServiceProcess) -> None:
+    """We are no tunnel, and what follows would be for one."""
+    received = _until_closed(service, b"CONNECT /-probe/hello HTTP/1.1\r\nHost: localhost\r\n\r\n" + HELLO % b"")
+    assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"400"]
+
+
+def test_body_is_not_counted_as_headers(service: ServiceProcess) -> None:
+    """A large body with half of the next head behind it, in one piece; heads that come together are single ones."""
+    half, rest = (HELLO % b"Connection: close\r\n")[:30], (HELLO % b"Connection: close\r\n")[30:]
+    for first, count in ((_post(BODY + b" " * 60_000), 2), (HELLO % b"" * 900, 901)):
+        received = _until_closed(service, first + half, rest, is_answered=False)
+        assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"200"] * count
+
+
+def test_client_that_only_stopped_sending_is_answered(service: ServiceProcess) -> None:
+    """Half-closed after a whole request: the answer comes, then the connection ends."""
+    host, _, port = service.url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port)), timeout=10) as connection:
+        connection.sendall(SLOW)
+        connection.shutdown(socket.SHUT_WR)
+        received = b"".join(iter(lambda: connection.recv(65536), b""))
+    assert received.startswith(b"HTTP/1.1 200")
+
+
+@pytest.mark.parametrize(
+    ("target", "status"), [(b"http://localhost/-probe/hello", b"200"), (b"http://evil.test/-probe/hello", b"400")]
+)
+def test_authority_of_the_target_counts(service: ServiceProcess, target: bytes, status: bytes) -> None:
+    """Of an absolute target the host is the one that is asked, whatever `Host` says (RFC 9112 §3.2.2)."""
+    request = b"GET %s HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n" % target
+    assert _until_closed(service, request).startswith(b"HTTP/1.1 " + status)
+
+
+def test_client_that_does_not_read_is_cut(service: ServiceProcess) -> None:
+    """A request whose answer has to wait for such a client holds its place so long and no longer (1 second here)."""
+    host, _, port = service.url.removeprefix("http://").rpartition(":")
+    with socket.create_connection((host, int(port))) as connection:
+        connection.sendall(b"GET /-probe/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
+        connection.sendall(HELLO % b"X-Request-ID: behind-it\r\n")
+        until = time.monotonic() + 30
+        while not any(line.get("request_id") == "behind-it" for line in service.lines):
+            assert time.monotonic() < until, "it still waits"
+            time.sleep(0.05)
+
+
+def _until_closed(service: ServiceProcess, *parts: bytes, is_answered: bool = True) -> bytes:
     host, _, port = service.url.removeprefix("http://").rpartition(":")
     received = b""
     with socket.create_connection((host, int(port)), timeout=4) as connection:
         for part in parts[:-1]:
             connection.sendall(part)
-            received += connection.recv(65536)
+            if is_answered:
+                received += connection.recv(65536)
+            else:
+                time.sleep(0.05)  # so that it arrives in a piece of its own
         connection.sendall(parts[-1])
         while chunk := connection.recv(65536):
             received += chunk

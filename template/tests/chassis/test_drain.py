@@ -79,6 +79,19 @@ def test_draining_service_says_so(tmp_path: Path) -> None:
         assert service.stop(signal.SIGTERM) == 0  # a second signal does not wait for the drain
 
 
+def test_thread_that_does_not_end_does_not_hold_the_service(tmp_path: Path) -> None:
+    """A route in a thread cannot be cancelled: after its time the process leaves and says so, whatever signals come."""
+    with ServiceProcess(tmp_path, SERVER_SHUTDOWN_SECONDS="1") as service:
+        host, _, port = service.url.removeprefix("http://").rpartition(":")
+        with socket.create_connection((host, int(port))) as connection:
+            connection.sendall(b"GET /-probe/thread HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            _wait_until(lambda: b"in_flight 2.0" in service.client().request("GET", "/metrics").body)
+            service.process.send_signal(signal.SIGTERM)
+            service.wait_for_line("Cancel 1 running task(s), timeout graceful shutdown exceeded")
+            assert service.stop(signal.SIGTERM) == 1
+        service.wait_for_line("stopped, but not everything ended")
+
+
 def test_taken_port_is_exit_code_1(tmp_path: Path) -> None:
     """A service that cannot listen says why and fails."""
     with socket.create_server(("127.0.0.1", 0)) as taken:

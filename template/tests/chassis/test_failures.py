@@ -90,6 +90,7 @@ def test_answer_of_the_wrong_shape_is_500(client: Client) -> None:
 def test_error_made_by_hand_gets_the_envelope(client: Client) -> None:
     """A route that returns an error response keeps its status and loses its own shape."""
     answer = client.request("GET", "/-probe/by-hand")
+    assert (answer.headers["retry-after"], answer.error["retry_after"]) == ("7", 7)
     assert (answer.status, answer.error["status"]) == (418, 418)
     assert SECRET.encode() not in answer.body
 

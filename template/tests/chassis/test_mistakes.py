@@ -7,6 +7,8 @@ from typing import Any
 
 import pytest
 from fastapi import APIRouter, FastAPI
+from starlette.responses import JSONResponse
+from starlette.routing import Route, WebSocketRoute
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.routing import Router, require_envelopes
@@ -35,10 +37,11 @@ def test_odd_status_is_an_error_in_the_envelope(client: Client, raised: int, sta
     assert (answer.status, answer.error["status"]) == (status, status)
 
 
-def test_204_has_no_body_whatever_the_route_returned(service: ServiceProcess) -> None:
+@pytest.mark.parametrize("path", [b"/-probe/empty", b"/-probe/empty-stream"])
+def test_204_has_no_body_whatever_the_route_returned(service: ServiceProcess, path: bytes) -> None:
     """A body after 204 would be read as the beginning of the next answer."""
     one = b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n"
-    answers = raw_exchange(service.url, one % b"/-probe/empty" + one % b"/-probe/hello", timeout_seconds=1.0)
+    answers = raw_exchange(service.url, one % path + one % b"/-probe/hello", timeout_seconds=1.0)
     assert answers.startswith(b"HTTP/1.1 204")
     assert b"content-length" not in answers.partition(b"\r\n\r\n")[0]
     assert answers.partition(b"\r\n\r\n")[2].startswith(b"HTTP/1.1 200")
@@ -47,6 +50,25 @@ def test_204_has_no_body_whatever_the_route_returned(service: ServiceProcess) ->
 def test_header_from_outside_cannot_split_the_answer(client: Client) -> None:
     """A line break in a header value is never sent, and the caller still gets an answer."""
     assert client.request("GET", "/-probe/header?value=a%0d%0aX-Evil:%20b").error["code"] == "internal"
+    assert client.request("GET", "/-probe/header?value=a&name=My%20Header").error["code"] == "internal"
+
+
+@pytest.mark.parametrize("name", ["Transfer-Encoding", "Keep-Alive", "Upgrade", "Trailer"])
+def test_header_of_a_connection_is_not_passed_on(client: Client, name: str) -> None:
+    """Copied from an upstream's answer it would contradict our own framing (RFC 9110 §7.6.1)."""
+    answer = client.request("GET", f"/-probe/header?value=chunked&name={name}")
+    assert (answer.status, answer.data, name.lower() in answer.headers) == (200, None, False)
+
+
+def test_json_of_another_type_has_the_envelope(client: Client) -> None:
+    """`application/json; charset=utf-8` is JSON too."""
+    assert client.request("GET", "/-probe/json-by-hand").data == [1]
+
+
+def test_refusal_after_the_route_saves_nothing(client: Client) -> None:
+    """What a dependency of the function's scope raises comes before the commit."""
+    assert client.request("POST", "/-probe/late-refusal").status == 403
+    assert "probe_refused" not in client.request("GET", "/-probe/tables").data
 
 
 @pytest.mark.parametrize(("wanted", "status"), [("bytes=999999-", 416), ("nonsense", 400)])
@@ -70,6 +92,17 @@ def test_route_without_envelope_stops_the_start() -> None:
     require_envelopes(app)
     app.include_router(router)
     with pytest.raises(TypeError, match="/plain: found a route"):
+        require_envelopes(app)
+
+
+@pytest.mark.parametrize("route", [Route("/bare", JSONResponse), WebSocketRoute("/bare", JSONResponse)])
+def test_route_of_another_kind_stops_the_start(route: Route | WebSocketRoute) -> None:
+    """Starlette's routes have no envelope, and websockets are not served; what is mounted is another application."""
+    app = FastAPI(docs_url=None, redoc_url=None)
+    app.mount("/legacy", FastAPI())
+    require_envelopes(app)
+    app.router.routes.append(route)
+    with pytest.raises(TypeError, match="/bare: found a route"):
         require_envelopes(app)
 
 
@@ -110,3 +143,9 @@ def test_error_raised_by_middleware_has_its_own_status(client: Client) -> None:
     """The suite's middleware raises a domain error: it is told as if a route had raised it."""
     answer = client.request("GET", "/-probe/hello", headers={"X-Probe": "refuse"})
     assert (answer.status, answer.error["code"]) == (403, "forbidden")
+
+
+def test_middleware_that_says_nothing_is_internal(client: Client) -> None:
+    """An application that returns without an answer gets one from the edge."""
+    answer = client.request("GET", "/-probe/hello", headers={"X-Probe": "silence"})
+    assert (answer.status, answer.error["code"]) == (500, "internal")

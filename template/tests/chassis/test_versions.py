@@ -1,9 +1,14 @@
 """One service, several API versions: path, header or pin lead to one."""
 
+import asyncio
 from typing import Any
 
 import pytest
 
+from app.chassis.exchange import Exchange
+from app.chassis.http.codes import CodedHTTPError
+from app.chassis.http.versions import Versions, VersionSunsetError
+from app.chassis.settings import SettingsError
 from app.chassis.testing import Client
 
 
@@ -48,6 +53,32 @@ def test_no_version_means_the_pinned_one(client: Client, contracts: dict[str, An
     """Unset, the oldest served answers, so that a new version changes nobody's meaning."""
     answer = client.request("GET", "/no-such-path")
     assert answer.json["meta"]["api_version"] == next(iter(contracts), None)
+
+
+@pytest.mark.parametrize(
+    ("served", "pinned", "path", "code"),
+    [
+        (["v2", "v3"], None, "/v1/x", "api_version_sunset"),
+        (["v1", "v3"], None, "/v2/x", "api_version_sunset"),
+        (["v2", "v3"], "v1", "/x", "api_version_sunset"),
+        ([], "v1", "/x", "api_version_sunset"),
+        (["v2", "v3"], None, "/v4/x", "api_version_unknown"),
+    ],
+)
+def test_version_that_is_gone_is_410(served: list[str], pinned: str | None, path: str, code: str) -> None:
+    """Older than the newest and not there, or pinned and not there: it was served once."""
+    versions = Versions(dict.fromkeys(served), pinned)  # type: ignore[arg-type]  # no app is reached
+    scope = {"path": path, "exchange": Exchange("1", "GET")}
+    with pytest.raises((VersionSunsetError, CodedHTTPError)) as refused:
+        asyncio.run(versions.serve_rest(scope, None, None))  # type: ignore[arg-type]  # neither is reached
+    assert refused.value.code == code  # type: ignore[attr-defined]  # both have one
+    assert all(name in str(refused.value.expected) for name in served)  # type: ignore[attr-defined]
+
+
+def test_pin_that_was_never_served_stops_the_start() -> None:
+    """It would answer 410 to everybody, and say something untrue."""
+    with pytest.raises(SettingsError, match=r"API_DEFAULT_VERSION: .* expected one of: v1, v2"):
+        Versions(dict.fromkeys(["v1", "v2"]), "v3")  # type: ignore[arg-type]
 
 
 def test_contract_says_which_version_it_is(contracts: dict[str, Any]) -> None:

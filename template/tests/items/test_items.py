@@ -31,6 +31,8 @@ def test_create_item_is_found_where_it_says(client: Client) -> None:
     assert (answer.status, found.status) == (201, 200)
     assert found.data == answer.data
     assert found.data["note"] == "Größe: 3 µm 🧵"
+    by_header = client.request("POST", "/items", json_body=an_item(), headers={"X-API-Version": "v1"})
+    assert client.request("GET", by_header.headers["location"]).data == by_header.data
 
 
 def test_list_items_pages_without_overlap(client: Client) -> None:
@@ -103,7 +105,17 @@ def test_replace_item_counts_the_version_up(client: Client) -> None:
 
 
 @pytest.mark.parametrize(
-    ("tag", "status"), [(None, 428), ('"7"', 412), ('W/"1"', 412), ("junk", 412), ('"1"', 200), ("*", 200)]
+    ("tag", "status"),
+    [
+        (None, 428),
+        ('"7"', 412),
+        ('W/"1"', 412),
+        ('"x"', 412),
+        ("junk", 400),
+        ('"1", "2"', 400),
+        ('"1"', 200),
+        ("*", 200),
+    ],
 )
 def test_replace_item_needs_the_version_it_changes(client: Client, tag: str | None, status: int) -> None:
     """Nobody overwrites what they have not read."""
@@ -119,6 +131,7 @@ def test_read_item_is_not_sent_twice(client: Client) -> None:
     """A reader who has the current version gets 304 without a body."""
     item = created(client)
     answer = client.request("GET", f"/v1/items/{item['id']}", headers={"If-None-Match": '"0", W/"1"'})
+    assert client.request("GET", f"/v1/items/{item['id']}", headers={"If-None-Match": "*"}).status == 304
     assert (answer.status, answer.body, answer.headers["etag"]) == (304, b"", '"1"')
 
 

@@ -97,6 +97,8 @@ class Edge:
         exchange.deadline = deadline = self._deadlines.start(started)
         try:
             await self._app(scope, reply.body or receive, reply)
+            if not exchange.status:
+                raise RuntimeError("the application returned without an answer")  # noqa: TRY301  # told below
         except asyncio.CancelledError as error:
             if deadline.has_struck and not deadline.task.uncancel():
                 await self._late(reply)
@@ -121,7 +123,7 @@ class Edge:
         if is_probe:
             return None
         if not self._is_allowed(incoming.host):
-            return "host_not_allowed", None, "a Host that SECURITY_ALLOWED_HOSTS lists"
+            return "host_not_allowed", None, "a Host this service answers to"
         limit = self._settings.security_max_body_bytes
         if incoming.body_bytes > limit:
             return "body_too_large", None, f"at most {limit} bytes"

@@ -5,7 +5,9 @@ May import http, observability, settings.
 
 import asyncio
 import logging
+import os
 import signal
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from types import FrameType
@@ -20,6 +22,7 @@ from app.chassis.settings import ChassisSettings
 __all__ = ["serve"]
 
 _log = logging.getLogger(__name__)
+_LAST_SECONDS = 2.0
 _TOLD_BY_US = {
     "Invalid HTTP request received.",
     "Unsupported upgrade request.",
@@ -37,12 +40,13 @@ class _Server(uvicorn.Server):
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """As uvicorn does it, without raising the signal again: a drained stop is a success."""
-        handlers = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        for number in (signal.SIGINT, signal.SIGTERM):
+            signal.signal(number, self.handle_exit)
         try:
             yield
         finally:
-            for number, handler in handlers.items():
-                signal.signal(number, handler)
+            for number in (signal.SIGINT, signal.SIGTERM):
+                signal.signal(number, signal.SIG_IGN)  # it is on its way out already
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:  # noqa: ARG002  # a signal handler
         """First SIGTERM drains; SIGINT, or a second signal, stops without waiting for the drain."""
@@ -65,6 +69,18 @@ class _Server(uvicorn.Server):
             for socket in server.sockets:
                 host, port = socket.getsockname()[:2]
                 _log.info("listening", extra={"url": f"http://{host}:{port}", "version": self._service.version})
+
+    async def shutdown(self, sockets: Any = None) -> None:
+        """Finish what was accepted; what then still runs has had its time: a thread cannot be cancelled."""
+        await super().shutdown(sockets)
+        last = threading.Timer(_LAST_SECONDS, self._leave)
+        last.daemon = True
+        last.start()
+
+    def _leave(self) -> None:
+        _log.error("stopped, but not everything ended", extra={"waited_seconds": _LAST_SECONDS})
+        self._service.state.writer.close()
+        os._exit(1)
 
     def _stop(self) -> None:
         self.should_exit = True
@@ -94,6 +110,8 @@ def serve(service: Any, settings: ChassisSettings) -> int:
     try:
         server.run()
     except SystemExit as stop:
-        return 1 if stop.code else 0
+        if server.started:
+            _log.error("stopped by sys.exit() of something in the service", exc_info=stop)
+        return 1 if stop.code or server.started else 0
     _log.info("stopped")
     return 0 if server.started else 1

@@ -39,6 +39,8 @@ class ServerSettings(BaseSettings):
     """Longest time for a request body to arrive; then 408."""
     server_header_timeout_seconds: float = Field(default=10.0, gt=0)
     """Longest time for request line and headers to arrive; then 408."""
+    server_write_timeout_seconds: float = Field(default=30.0, gt=0)
+    """Longest time a client may read nothing of an answer that waits for it; then the connection is cut."""
     server_keep_alive_seconds: int = Field(default=5, ge=0)
     """How long an idle connection is kept."""
     server_max_in_flight: int = Field(default=100, ge=1)

@@ -1,7 +1,8 @@
 """The unit of work: one transaction, opened at the first query; read or write is its type. May import engine."""
 
+import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from typing import Self
 
 from sqlalchemy.ext.asyncio import AsyncSession
@@ -42,13 +43,16 @@ class ReadWork:
             return
         try:
             if is_good:
-                await session.commit()
+                await self._commit(session)
         except BaseException:
             # SQLite keeps a transaction open whose commit failed, and SQLAlchemy would hand it to the next request.
             await session.invalidate()
             raise
         finally:
             await session.close()
+
+    async def _commit(self, session: AsyncSession) -> None:
+        await session.commit()
 
     @classmethod
     @asynccontextmanager
@@ -68,3 +72,11 @@ class WriteWork(ReadWork):
 
     def _open(self) -> AsyncSession:
         return self._database.write_session()
+
+    async def _commit(self, session: AsyncSession) -> None:
+        """Commit to the end: the database's own thread would go on, whoever is cancelled here."""
+        commit = asyncio.ensure_future(session.commit())
+        while not commit.done():
+            with suppress(asyncio.CancelledError):
+                await asyncio.shield(commit)
+        commit.result()

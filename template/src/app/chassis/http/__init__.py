@@ -1,5 +1,6 @@
 """HTTP as routes see it. Team code imports from here."""
 
+from app.chassis.http.location import Location
 from app.chassis.http.paging import Page, Paging
 from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
 from app.chassis.http.routing import Router
@@ -10,6 +11,7 @@ __all__ = [
     "MAX_ID",
     "Email",
     "ExpectedVersion",
+    "Location",
     "NewTag",
     "Page",
     "Paging",

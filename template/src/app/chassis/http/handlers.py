@@ -64,6 +64,8 @@ async def _http_error(request: Request, error: Exception) -> Response:
         raise error  # a success is returned, not raised: a mistake of ours
     if status < 400:
         return Response(status_code=status, headers=headers)
+    if status == 401 and "www-authenticate" not in map(str.lower, headers):
+        headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §11.6.1 wants one
     if isinstance(error, CodedHTTPError):
         body = error_bytes(exchange, error.code, detail=error.detail, expected=error.expected)
         return _answer(request, body, status, headers)
@@ -74,7 +76,7 @@ async def _http_error(request: Request, error: Exception) -> Response:
     code = code_for_status(status)
     row = Row(status, TABLE[code].title, TABLE[code].retry)
     detail = error.detail if status < 500 and error.detail and isinstance(error.detail, str) else None
-    retry_after = headers.get("Retry-After", "")
+    retry_after = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
     seconds = int(retry_after) if retry_after.isdigit() else None
     body = error_bytes(exchange, code, detail=detail, row=row, retry_after=seconds)
     return _answer(request, body, status, headers)

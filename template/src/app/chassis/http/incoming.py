@@ -73,6 +73,8 @@ def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk o
             incoming.has_body = incoming.body_bytes > 0
         elif name == b"transfer-encoding":
             incoming.has_body = True
+            if value.strip().lower() != b"chunked":
+                incoming.refusal = "content_encoding_unsupported", None, "a body without codings but chunked"
         elif name == b"x-api-version":
             asked = value.decode("latin-1").strip().lower()
             exchange.asked_version = asked if asked.startswith("v") else f"v{asked}"

@@ -1,5 +1,6 @@
-"""ETag and If-Match for things that carry a version number (RFC 9110 §8.8.3, §13.1). May import errors."""
+"""ETag and If-Match for things that carry a version number (RFC 9110 §8.8.3, §13.1). May import codes, errors."""
 
+import re
 from typing import Annotated
 
 from fastapi import Depends, Header, Response
@@ -7,9 +8,11 @@ from pydantic.json_schema import SkipJsonSchema
 from starlette.exceptions import HTTPException
 
 from app.chassis.errors import PreconditionFailedError, PreconditionRequiredError
+from app.chassis.http.codes import CodedHTTPError
 
 __all__ = ["ExpectedVersion", "NewTag", "ReadTag"]
 
+_TAG = re.compile(r'"(?P<version>[0-9]{1,18})"|(W/)?"[^"]*"')
 _EXPECTED = 'If-Match: "<version>", as the ETag of your last read says'
 
 
@@ -26,10 +29,11 @@ class TagSetter:
         """Set `ETag: "<version>"`.
 
         Raises:
-            HTTPException: 304 if `If-None-Match` names that version.
+            HTTPException: 304 if `If-None-Match` names that version, or any.
         """
         tag = f'"{version}"'
-        if self._known and tag in (part.strip().removeprefix("W/") for part in self._known.split(",")):
+        known = {part.strip().removeprefix("W/") for part in (self._known or "").split(",")}
+        if known & {"*", tag}:
             raise HTTPException(304, headers={"ETag": tag})
         self._response.headers["ETag"] = tag
 
@@ -47,18 +51,14 @@ async def _new_tag(response: Response) -> TagSetter:
 async def _expected_version(if_match: Annotated[str | SkipJsonSchema[None], Header()] = None) -> int | None:
     if if_match is None:
         raise PreconditionRequiredError("If-Match is missing", expected=_EXPECTED)
-    value = if_match.strip()
-    if value == "*":
+    if if_match.strip() == "*":
         return None
-    digits = value[1:-1]
-    if (
-        len(value) < 3
-        or value[0] + value[-1] != '""'
-        or not (digits.isascii() and digits.isdigit())
-        or len(digits) > 18
-    ):
+    tag = _TAG.fullmatch(if_match.strip())
+    if tag is None:
+        raise CodedHTTPError("bad_request", "If-Match is not one entity tag", expected=_EXPECTED)
+    if tag["version"] is None:
         raise PreconditionFailedError("If-Match names no version of this", expected=_EXPECTED)
-    return int(digits)
+    return int(tag["version"])
 
 
 ReadTag = Annotated[TagSetter, Depends(_read_tag)]

@@ -1,8 +1,8 @@
-"""One connection: uvicorn's httptools protocol, with limits, a clock and one error shape for what it cannot read.
+"""One connection: uvicorn's httptools protocol, with limits, clocks and one error shape for what it cannot read.
 
 The conformance suite exercises every hook of uvicorn used here.
 
-May import codes, envelope, exchange, incoming, observability, settings.
+May import codes, dialect, envelope, exchange, incoming, observability, settings.
 """
 
 import asyncio
@@ -10,10 +10,11 @@ import logging
 from typing import Any
 
 import httptools
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE
+from app.chassis.http.dialect import Dialect
 from app.chassis.http.envelope import error_bytes
 from app.chassis.http.incoming import new_request_id
 from app.chassis.observability.metrics import Metrics
@@ -22,22 +23,16 @@ from app.chassis.settings import ChassisSettings
 __all__ = ["Protocol"]
 
 _log = logging.getLogger(__name__)
+_EXPECTED = {
+    "http_malformed": "HTTP/1.1 as RFC 9112 has it",
+    "body_malformed": "a body in chunks as RFC 9112 §7.1 has them",
+    "url_too_long": "at most {security_max_url_bytes} bytes",
+    "headers_too_large": "at most {security_max_header_bytes} bytes",
+    "request_timeout": "request line and headers within {server_header_timeout_seconds:g} seconds",
+}
 
 
-class _Trailers(list[tuple[bytes, bytes]]):
-    """Swallows fields that come after a body: uvicorn would add them to the headers, past every check of a proxy.
-
-    Source: RFC 9110 §6.5.1.
-    """
-
-    def append(self, _field: tuple[bytes, bytes]) -> None:
-        """Forget it."""
-
-
-_TRAILERS = _Trailers()
-
-
-class Protocol(HttpToolsProtocol):
+class Protocol(Dialect):
     """What uvicorn leaves to the program: size limits before the headers are in, a clock for them, one error shape."""
 
     limits: ChassisSettings
@@ -50,6 +45,7 @@ class Protocol(HttpToolsProtocol):
         self._before: Any = None
         self._refusal: str | None = None
         self._clock: asyncio.TimerHandle | None = None
+        self._write_clock: asyncio.TimerHandle | None = None
 
     def connection_made(self, transport: Any) -> None:
         """Start the clock: a silent connection ends."""
@@ -57,31 +53,58 @@ class Protocol(HttpToolsProtocol):
         self._start_clock()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the clock."""
+        """Stop the clocks."""
         self._stop_clock()
+        self._stop_write_clock()
         super().connection_lost(exc)
+
+    def pause_writing(self) -> None:
+        """The client reads slower than we write: give it some time, since its request holds a place."""
+        super().pause_writing()
+        if self._write_clock is None:
+            seconds = self.limits.server_write_timeout_seconds
+            self._write_clock = self.loop.call_later(seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        """It has read what was waiting."""
+        self._stop_write_clock()
+        super().resume_writing()
+
+    def _stop_write_clock(self) -> None:
+        if self._write_clock is not None:
+            self._write_clock.cancel()
+            self._write_clock = None
 
     def on_headers_complete(self) -> None:
         """Check the sizes of a head, then let uvicorn start its request."""
         self._read_headers = self.headers
         if self._clock is not None:
             self._stop_clock()
-        if self.parser.get_http_version() not in ("1.0", "1.1"):
+        if self.parser.get_method() == b"CONNECT" or self.parser.get_http_version() not in ("1.0", "1.1"):
             self._refuse("http_malformed")
         if len(self.url) > self.limits.security_max_url_bytes:
             self._refuse("url_too_long")
-        if self._head_bytes > self.limits.security_max_header_bytes and self._are_headers_too_large():
-            self._refuse("headers_too_large")
+        if self._head_bytes > self.limits.security_max_header_bytes:
+            self._count_headers()
         self._before = self.cycle
         super().on_headers_complete()
-        self._read_headers = self.headers = _TRAILERS
+        self._read_headers = self.headers
+
+    def on_body(self, body: bytes) -> None:
+        """What belongs to a body belongs to no head."""
+        self._head_bytes -= len(body)
+        super().on_body(body)
 
     def data_received(self, data: bytes) -> None:
         """Parse what came; keep count and time of a head that came in part."""
         if self._refusal is not None:
             return
         self._head_bytes += len(data)  # never less than the head's
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        try:
+            self._feed(data)
+        except httptools.HttpParserError:
+            self._not_readable()
         if self.headers is self._read_headers:
             self._head_bytes = 0
             if self._is_idle():
@@ -98,11 +121,14 @@ class Protocol(HttpToolsProtocol):
         elif self._head_bytes > limits.security_max_header_bytes + limits.security_max_url_bytes:
             self._refuse_the_rest("headers_too_large")
 
-    def _are_headers_too_large(self) -> bool:
-        return sum(len(name) + len(value) + 4 for name, value in self.headers) > self.limits.security_max_header_bytes
+    def _count_headers(self) -> None:
+        size = sum(len(name) + len(value) + 4 for name, value in self.headers)
+        if size > self.limits.security_max_header_bytes:
+            self._refuse("headers_too_large")
+        self._head_bytes -= size  # the rest is that of the next head
 
-    def send_400_response(self, msg: str) -> None:  # noqa: ARG002  # uvicorn passes its own words
-        """Called by uvicorn for whatever the parser does not accept."""
+    def _not_readable(self) -> None:
+        """Whatever the parser does not accept."""
         cycle = self.cycle
         if self._is_idle() or not cycle.more_body:
             self._refuse_the_rest(self._refusal or "http_malformed")
@@ -125,10 +151,6 @@ class Protocol(HttpToolsProtocol):
             self._refusal = code
             self.cycle.keep_alive = False
 
-    def _is_idle(self) -> bool:
-        cycle: Any = self.cycle  # None before the first request, whatever its annotation says
-        return cycle is None or cycle.response_complete
-
     def _refuse(self, code: str) -> None:
         self._refusal = code
         raise httptools.HttpParserCallbackError(code)
@@ -149,7 +171,8 @@ class Protocol(HttpToolsProtocol):
 
     def _answer(self, code: str, detail: str | None = None) -> None:
         exchange = Exchange(new_request_id(), "")
-        body, row = error_bytes(exchange, code, detail=detail), TABLE[code]
+        expected = _EXPECTED[code].format_map(self.limits.model_dump())
+        body, row = error_bytes(exchange, code, detail=detail, expected=expected), TABLE[code]
         _log.warning(
             "request refused before it was understood", extra={"code": code, "request_id": exchange.request_id}
         )

@@ -19,7 +19,11 @@ _LINGER_SECONDS = 1.0
 _LINGER_BYTES = 16 * 1024 * 1024
 _RETRY_AFTER = {"overloaded": 1, "unavailable": 1}
 
-_CONTROL = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")  # in a header value the server would choke on it (RFC 9110 §5.5)
+# What no header name and no header value may hold; the server would choke on it. Source: RFC 9110 §5.1, §5.5.
+_NO_NAME = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
+_NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
+# Between two machines, never passed on. Source: RFC 9110 §7.6.1.
+_OF_A_CONNECTION = frozenset((b"transfer-encoding", b"keep-alive", b"upgrade", b"te", b"trailer", b"proxy-connection"))
 _OF_A_BODY = frozenset(
     (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"last-modified")
 )
@@ -90,7 +94,9 @@ class Reply:
 
     def _start(self, message: Message) -> None:
         exchange = self._exchange
-        if not 200 <= message["status"] < 600 or _CONTROL.search(b"".join([value for _, value in message["headers"]])):
+        names = b"".join([name for name, _ in message["headers"]])
+        values = b"".join([value for _, value in message["headers"]])
+        if not 200 <= message["status"] < 600 or _NO_NAME.search(names) or _NO_VALUE.search(values):
             exchange.is_error_told = False
             raise ValueError("an answer whose status or headers HTTP does not know")
         exchange.status = message["status"]
@@ -100,6 +106,8 @@ class Reply:
         for name, _ in message["headers"]:
             if name in _DEFAULTS:  # a route that sets one itself wins
                 defaults = [pair for pair in defaults if pair[0] != name]
+            elif name in _OF_A_CONNECTION:
+                headers = [pair for pair in headers if pair[0] != name]
         headers += defaults
         if exchange.api_version is not None:
             headers.append((b"x-api-version", exchange.api_version.encode("ascii")))

@@ -12,6 +12,7 @@ from fastapi.routing import APIRoute, iter_route_contexts
 from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
+from starlette.routing import Route, WebSocketRoute
 from starlette.types import Scope
 
 from app.chassis.exchange import Exchange
@@ -23,6 +24,7 @@ from app.chassis.http.work import finish_works
 __all__ = ["EnvelopeRoute", "Router", "require_envelopes"]
 
 _JSON, _FORM = "application/json", "multipart/form-data"
+_OF_A_BODY = ("content-type", "content-length")
 _Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
@@ -81,9 +83,10 @@ class EnvelopeRoute(APIRoute):
                     request = _JsonRequest(scope, request.receive, request._send)  # noqa: SLF001  # no public way
                 response = await handler(request)
                 if response.status_code >= 400:
-                    # A hand-made error answer has no code; the table gives it one and the envelope.
-                    raise HTTPException(response.status_code, "")  # noqa: TRY301  # rolls back like any other
+                    raise _as_error(response)  # noqa: TRY301  # rolls back like any other
                 if exchange.works:
+                    # What dependencies of the function's scope do after it may fail, so it comes before the commit.
+                    await scope["fastapi_function_astack"].aclose()
                     await finish_works(exchange, is_good=True)
             except BaseException as error:
                 if exchange.works:
@@ -97,13 +100,22 @@ class EnvelopeRoute(APIRoute):
         return answer
 
 
+def _as_error(response: Response) -> HTTPException:
+    """A hand-made error answer has no code: the table gives it one and the envelope. Its other headers stay."""
+    headers = {name: value for name, value in response.headers.items() if name not in _OF_A_BODY}
+    return HTTPException(response.status_code, "", headers)
+
+
 def _enveloped(response: Response, scope: Scope, exchange: Exchange, is_page: bool) -> Response:
     headers = response.raw_headers
     if response.status_code in (204, 304):
-        response.raw_headers = [pair for pair in headers if pair[0] not in (b"content-type", b"content-length")]
-        response.body = b""  # a client would take it for the beginning of the next answer
-        return response
-    if response.media_type != _JSON or not hasattr(response, "body"):
+        # A client would take a body for the beginning of the next answer.
+        empty = Response(None, response.status_code, background=response.background)
+        empty.raw_headers = [pair for pair in headers if pair[0].decode("latin-1") not in _OF_A_BODY]
+        return empty
+    if not hasattr(response, "body") or (
+        response.media_type != _JSON and not response.headers.get("content-type", "").startswith(_JSON)
+    ):
         return response
     if is_page:
         response.body, page = wrap_page(bytes(response.body), exchange)
@@ -118,12 +130,13 @@ def _enveloped(response: Response, scope: Scope, exchange: Exchange, is_page: bo
 
 
 def require_envelopes(app: FastAPI) -> None:
-    """Raise TypeError if a route of `app` was made by FastAPI's own router: it has no envelope and saves no work."""
+    """Raise TypeError if a route of `app` was made by another router: it has no envelope and saves no work."""
     for context in iter_route_contexts(app.routes):
         route = context.original_route
-        if isinstance(route, APIRoute) and not isinstance(route, EnvelopeRoute):
+        is_known = isinstance(route, EnvelopeRoute) or context.path == app.openapi_url
+        if isinstance(route, Route | WebSocketRoute) and not is_known:
             raise TypeError(
-                f"{context.path}: found a route of FastAPI's APIRouter; expected app.chassis.http.Router, "
+                f"{context.path}: found a route that app.chassis.http.Router did not make; expected one that it made, "
                 "or app.mount() for an application that speaks another language"
             )
 

@@ -1,6 +1,6 @@
 """One FastAPI app a folder `api/vN`; path or header leads to it.
 
-May import about, codes, errors, exchange, handlers, openapi.
+May import about, codes, errors, exchange, handlers, openapi, settings.
 """
 
 import pkgutil
@@ -22,6 +22,7 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.handlers import install_handlers
 from app.chassis.http.openapi import enveloped_openapi
+from app.chassis.settings import SettingsError
 
 __all__ = ["VersionApp", "Versions", "discover_versions", "inner_stack"]
 
@@ -105,6 +106,11 @@ class Versions:
     def __init__(self, apps: dict[str, VersionApp], pinned: str | None) -> None:
         self.apps = apps
         self.pinned = pinned or next(iter(apps), None)
+        self.newest = _number(next(reversed(apps), "v0"))
+        if apps and pinned and _number(pinned) > self.newest:
+            raise SettingsError(
+                f"API_DEFAULT_VERSION: names a version that was never served; expected one of: {', '.join(apps)}"
+            )
 
     def by_path(self, path: str, exchange: Exchange) -> VersionApp | None:
         """App of a path `/vN/…` if it is served and the header does not contradict: the fast road."""
@@ -122,7 +128,7 @@ class Versions:
 
         Raises:
             CodedHTTPError: `api_version_unknown`, `api_version_conflict`, `route_not_found` (no version at all).
-            VersionSunsetError: the version is older than the oldest served, or the pin is not served any more.
+            VersionSunsetError: the version is older than the newest and not served any more, or the pin is.
         """
         exchange: Exchange = scope["exchange"]
         first = scope["path"][1:].partition("/")[0]
@@ -142,8 +148,7 @@ class Versions:
 
     def _refusal(self, name: str) -> Exception:
         expected = f"one of: {', '.join(self.apps) or 'none'}"
-        oldest = _number(next(iter(self.apps), "v0"))
-        if _FOLDER.fullmatch(name) and (_number(name) < oldest or name == self.pinned):
+        if _FOLDER.fullmatch(name) and (_number(name) < self.newest or name == self.pinned):
             return VersionSunsetError("that API version is no longer served", expected=expected)
         return CodedHTTPError("api_version_unknown", "no such API version", expected=expected)
 

@@ -31,6 +31,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, team_service: Team) -> Ite
         "SERVER_REQUEST_TIMEOUT_SECONDS": "2",
         "SERVER_BODY_TIMEOUT_SECONDS": "1",
         "SERVER_HEADER_TIMEOUT_SECONDS": "1",
+        "SERVER_WRITE_TIMEOUT_SECONDS": "1",
     }
     folder: Path = tmp_path_factory.mktemp("service")
     with ServiceProcess(folder, **limits) as process:

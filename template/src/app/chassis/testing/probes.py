@@ -1,11 +1,12 @@
 """Routes the conformance suite adds beside the team's, so that every failure can be provoked on purpose."""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated, Any
 
-from fastapi import BackgroundTasks, Query, Request
+from fastapi import BackgroundTasks, Depends, Query, Request
 from pydantic import Field
 from sqlalchemy import text
 from starlette.exceptions import HTTPException
@@ -47,6 +48,8 @@ class ProbeMiddleware:
         """Raise if the request says so."""
         if (b"x-probe", b"refuse") in scope["headers"]:
             raise ForbiddenError("the middleware says no")
+        if (b"x-probe", b"silence") in scope["headers"]:
+            return
         await self._app(scope, receive, send)
 
 
@@ -110,7 +113,11 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
 
     @router.get("/by-hand")
     async def error_by_hand() -> Response:
-        return JSONResponse({"oops": SECRET}, status_code=418)
+        return JSONResponse({"oops": SECRET}, status_code=418, headers={"Retry-After": "7"})
+
+    @router.post("/late-refusal", dependencies=[Depends(_refuses_late, scope="function")])
+    async def refused_after_the_route(work: Write) -> None:
+        await work.session.execute(text("CREATE TABLE probe_refused (id INTEGER)"))
 
     @router.get("/slow")
     async def slow(seconds: float = 60.0) -> dict[str, bool]:
@@ -129,7 +136,7 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
     return router
 
 
-def _mistakes() -> Router:  # a list of small routes
+def _mistakes() -> Router:  # noqa: C901  # a list of small routes
     router = Router(prefix="/-probe", include_in_schema=False)
 
     @router.get("/raise/{kind}")
@@ -151,9 +158,25 @@ def _mistakes() -> Router:  # a list of small routes
     async def body_without_a_place() -> Response:
         return JSONResponse({"oops": SECRET}, status_code=204)
 
+    @router.get("/empty-stream")
+    async def stream_without_a_place() -> StreamingResponse:
+        return StreamingResponse(_chunks(fails=False), status_code=204)
+
     @router.get("/header")
-    async def header_from_outside(value: str, response: Response) -> None:
-        response.headers["X-Value"] = value
+    async def header_from_outside(response: Response, value: str, name: str = "X-Value") -> None:
+        response.headers[name] = value
+
+    @router.get("/json-by-hand")
+    async def json_of_another_type() -> Response:
+        return JSONResponse([1], media_type="application/json; charset=utf-8")
+
+    @router.get("/thread")
+    def thread() -> None:
+        time.sleep(60)
+
+    @router.get("/large")
+    async def large() -> Response:
+        return Response(b"x" * 32 * 2**20, media_type="text/plain")
 
     @router.post("/late-work")
     async def work_after_the_answer(work: Write, tasks: BackgroundTasks) -> None:
@@ -177,6 +200,11 @@ async def direct_write(work: Write) -> dict[str, bool]:
     """A route added to the service itself, without a router."""
     await work.session.execute(text("CREATE TABLE IF NOT EXISTS probe_direct (id INTEGER)"))
     return {"saved": True}
+
+
+async def _refuses_late() -> AsyncIterator[None]:
+    yield
+    raise ForbiddenError("after the route")
 
 
 async def _chunks(*, fails: bool) -> AsyncIterator[bytes]:

@@ -2,10 +2,10 @@
 
 from typing import Annotated
 
-from fastapi import Path, Response
+from fastapi import Path
 
 from app.api.v1.items.schemas import ItemIn, ItemOut
-from app.chassis.http import MAX_ID, ExpectedVersion, NewTag, Page, Paging, Read, ReadTag, Router, Write
+from app.chassis.http import MAX_ID, ExpectedVersion, Location, NewTag, Page, Paging, Read, ReadTag, Router, Write
 from app.domains.items import service
 
 router = Router(prefix="/items", tags=["items"])
@@ -20,10 +20,10 @@ async def list_items(work: Read, paging: Paging) -> Page[ItemOut]:
 
 
 @router.post("", status_code=201, summary="Create an item")
-async def create_item(work: Write, body: ItemIn, tag: NewTag, response: Response) -> ItemOut:
+async def create_item(work: Write, body: ItemIn, tag: NewTag, location: Location) -> ItemOut:
     item = await service.create_item(work, **body.model_dump())
     tag.set(item.version)
-    response.headers["Location"] = f"/v1/items/{item.id}"
+    location.set(f"/items/{item.id}")
     return ItemOut.model_validate(item)
 
 
