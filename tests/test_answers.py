@@ -74,18 +74,37 @@ def test_unfit_text_is_refused_with_what_is_expected(
     template: Path, tmp_path: Path, question: str, answer: str
 ) -> None:
     """Nothing is written, and the message names the question, what is expected and what was found."""
-    with pytest.raises(ValueError, match=rf"question '{question}': expected one line of 1 to .+; found "):
+    with pytest.raises(ValueError, match=rf"question '{question}': expected 1-\d+ printable chars; .+; found "):
         copy_service(template, tmp_path / "service", **{question: answer})
     assert not (tmp_path / "service").exists()
 
 
-def test_questions_and_refusals_fit_a_terminal() -> None:
-    """A prompt shows help in lines and a refusal in one, cut at the window's width: what is expected comes first."""
+def test_questions_fit_a_terminal_and_tell_their_rule() -> None:
+    """A prompt shows help in full: its last line says how much text may be answered, where text is answered."""
     for name, details in answers_hook.questions(CONFIG).items():
         assert all(len(line) <= 76 for line in details.get("help", "").splitlines()), name
-        for refusal in re.findall(r"%\}\s*(expected [^%]+)", details.get("validator", "")):
-            assert "; found {{" in refusal, name
-            assert len(refusal.partition("; found")[0]) <= 76, name
+        if "validator" in details:
+            (limit,) = re.findall(r"length > (\d+)", details["validator"])
+            assert details["help"].splitlines()[-1].startswith(f"1 to {limit} "), name
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "said"),
+    [
+        ("service_name", " x", "expected 1-80 printable chars"),
+        ("description", "", "expected 1-300 printable chars"),
+        ("owner", "x" * 81, "expected 1-80 printable chars"),
+        ("owner_contact", "a\nb", "expected 1-200 printable chars"),
+        ("service_slug", "Bad Slug", "expected a-z, 0-9, single hyphens"),
+        ("service_slug", "fastapi", "taken: use fastapi-service"),
+    ],
+)
+def test_refusal_says_what_to_do_within_a_terminal(question: str, answer: str, said: str) -> None:
+    """A prompt shows a refusal in one line, cut at 80 columns, behind Copier's own words: ours comes first."""
+    (problem,) = answers_hook.problems({question: answer}, CONFIG)
+    ours = problem.removeprefix(f"{question}: ")
+    assert ours.partition(";")[0] == said
+    assert len(f"Validation error for question '{question}': {said}") <= 80
 
 
 SLUGS = [
@@ -107,7 +126,7 @@ SLUGS += ["fastapi", "starlette", "pydantic-core", "greenlet", "prometheus-clien
 @pytest.mark.parametrize("slug", SLUGS, ids=repr)
 def test_unfit_slug_is_refused_with_what_is_expected(template: Path, tmp_path: Path, slug: str) -> None:
     """A slug that no registry, image or project could carry is refused, a library's name among them."""
-    with pytest.raises(ValueError, match=r"question 'service_slug': expected .+; found "):
+    with pytest.raises(ValueError, match=r"question 'service_slug': (expected|taken: use) .+; found "):
         copy_service(template, tmp_path / "service", service_slug=slug)
 
 

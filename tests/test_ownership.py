@@ -271,11 +271,12 @@ def test_relative_source_is_warned_of(own_template: Path, tmp_path: Path) -> Non
 
 
 def test_message_after_copy_recreates_the_service(own_template: Path, tmp_path: Path) -> None:
-    """The command it shows, run as it stands, renders the same files again."""
+    """The command it shows, run as it stands from anywhere, renders the same files again."""
     first, second = tmp_path / "it's é first", tmp_path / "second"
-    command = [require("copier"), "copy", "--defaults", str(own_template), str(first)]
+    command = [require("copier"), "copy", "--defaults", str(own_template), first.name]
     shown = subprocess.run(
         [*command, "--data", "service_name=It's {{ odd }}"],
+        cwd=tmp_path,
         env=user_environment(),
         capture_output=True,
         text=True,
@@ -283,9 +284,10 @@ def test_message_after_copy_recreates_the_service(own_template: Path, tmp_path: 
     ).stderr
     assert "make setup" in shown
     assert "make run" in shown
-    line = next(line for line in shown.splitlines() if " -m copier copy" in line)
-    again = shown[shown.index(line) :].strip().replace("NEW_FOLDER", shlex.quote(str(second)))
-    subprocess.run(["sh", "-c", again], env=user_environment(), capture_output=True, check=True)
+    line, source = re.findall(r"^.* -m copier copy .*\n.*$", shown, re.MULTILINE)[0].splitlines()
+    assert source.startswith("    --vcs-ref "), "the command's second line is indented"
+    again = f"{line}\n{source}".replace("NEW_FOLDER", shlex.quote(str(second)))
+    subprocess.run(["sh", "-c", again.strip()], cwd="/", env=user_environment(), capture_output=True, check=True)
     assert list(files(first)) == list(files(second))
     assert [path for path in files(first) if text(first / path) != text(second / path)] == []
 

@@ -173,7 +173,7 @@ def test_no_key_asks_for_trust() -> None:
 
 
 def test_questions_are_few_and_explained() -> None:
-    """At most twelve questions are asked, each with a type, a default and two lines of help."""
+    """At most twelve questions are asked, each with a type, a default and two or three lines of help."""
     asked = {
         name: details
         for name, details in CONFIG.items()
@@ -182,6 +182,6 @@ def test_questions_are_few_and_explained() -> None:
     assert len(asked) <= 12
     for name, details in asked.items():
         assert {"type", "default", "help"} <= set(details), name
-        assert len(details["help"].splitlines()) == 2, name
+        assert len(details["help"].splitlines()) == (3 if "validator" in details else 2), name
         assert "choices" in details or "validator" in details, name
     assert len((ROOT / "copier.yml").read_text(encoding="utf-8").splitlines()) <= 250
