@@ -7,6 +7,7 @@ import socket
 import subprocess
 from pathlib import Path
 
+import ownership
 import pytest
 import runbook
 import yaml
@@ -85,6 +86,55 @@ def test_ownership_page_lists_the_patterns_of_copier_yml() -> None:
     rows = re.findall(r"^\| (ours|shared|theirs) \| (`.*`) \|$", table, re.MULTILINE)
     told = {owner: re.findall(r"`([^`]+)`", patterns) for owner, patterns in rows}
     assert told == QUESTIONS["ownership"]["default"]
+
+
+def as_pattern(path: str) -> str:
+    """Write a path of a page as the list does: a folder is all that is below it."""
+    return f"/{path}**" if path.endswith("/") else f"/{path}"
+
+
+def test_updating_page_names_every_path_of_ours_and_shared() -> None:
+    """The page a service has names what is not the team's, and sends each change to a file that is."""
+    updating = (ROOT / "template/docs/chassis/updating.md").read_text(encoding="utf-8")
+    table = updating.partition("| path | to change |")[2].partition("\n## ")[0]
+    rows = re.findall(r"^\| (`[^|]*`) \| [^|]+ \| ([^|]+) \|$", table, re.MULTILINE)
+    named = [as_pattern(path) for paths, _ in rows for path in re.findall(r"`([^`]+)`", paths)]
+    lists = QUESTIONS["ownership"]["default"]
+    assert sorted(named) == sorted(lists["ours"] + lists["shared"])
+    hooks = [path for _, where in rows for path in re.findall(r"`([\w./*-]*[./][\w./*-]*)`", where)]
+    assert {"service.mk", "ruff.toml", "compose.override.yaml", ".gitlab/*.yml"} <= set(hooks)
+    for hook in hooks:
+        below = f"{hook}x" if hook.endswith("/") else hook.replace("*", "x")
+        assert ownership.owner_of(below, ownership.load_owners()) == "theirs", hook
+
+
+def test_readme_gives_paths_to_their_owners() -> None:
+    """README's table names every path that is ours or shared, and only theirs as the reader's."""
+    readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    rows = dict(reversed(row) for row in re.findall(r"^\| (`.*) \| (yours|shared|ours) \|", readme, re.MULTILINE))
+    told = {owner: re.findall(r"`([^`]+)`", paths) for owner, paths in rows.items()}
+    for owner in ("ours", "shared"):
+        assert sorted(map(as_pattern, told[owner])) == sorted(QUESTIONS["ownership"]["default"][owner])
+    for path in told["yours"]:
+        below = f"{path}x" if path.endswith("/") else path
+        assert ownership.owner_of(below, ownership.load_owners()) == "theirs", path
+
+
+@pytest.mark.parametrize("name", ["docs/how-to/update.md", "template/docs/chassis/updating.md"])
+def test_pages_settle_a_conflict_block_by_block(name: str) -> None:
+    """Both pages say what tests/test_zones.py does: the release's part of each block, never a whole side."""
+    page_text = " ".join((ROOT / name).read_text(encoding="utf-8").split())
+    assert "keep the lines between `=======` and `>>>>>>>`, the release's; delete the rest of the block" in page_text
+    assert re.search(r"[Nn]ever (settle a file by )?`git checkout --ours` or `--theirs`", page_text)
+
+
+def test_pages_of_a_service_find_uv_where_make_puts_it() -> None:
+    """Where uv is not installed it lies in .tools/bin: no page calls it without looking there."""
+    pages = [path.read_text(encoding="utf-8") for path in (ROOT / "template").rglob("*.md*")]
+    pages += [page("how-to/update.md")]
+    calls = [call for text in pages for call in re.findall(r"(\S* ?)\buvx? (?:add|lock|sync|run|copier)\b", text)]
+    assert len(calls) >= 3
+    assert {call.lstrip("`") for call in calls} == {'PATH="$PATH:.tools/bin" '}
 
 
 def test_targets_page_lists_what_make_help_shows(render: Render) -> None:

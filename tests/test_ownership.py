@@ -298,6 +298,6 @@ def conflicts(service: Path) -> list[str]:
     marked = [
         path.as_posix()
         for path in files(service)
-        if path.suffix == ".rej" or "<<<<<<< " in (text(service / path) or "")
+        if path.suffix == ".rej" or "\n<<<<<<< " in f"\n{text(service / path)}"
     ]
     return unmerged + marked
