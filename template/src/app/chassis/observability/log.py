@@ -7,61 +7,74 @@ import atexit
 import json
 import logging
 import time
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
 
 from app.chassis.exchange import Exchange, current_exchange
-from app.chassis.observability.redact import redact, redact_text
+from app.chassis.observability.redact import TEXT_LIMIT, redact, redact_text, snapshot, text_of
 from app.chassis.observability.settings import LogSettings
 from app.chassis.observability.writer import LineWriter
 
 __all__ = ["AccessLog", "configure_logs"]
 
 _STANDARD = set(logging.LogRecord("", 0, "", 0, "", (), None).__dict__) | {"message", "asctime", "taskName"}
+_LINE_LIMIT = 262_144  # bytes; a longer line keeps these members only
+_KEPT = ("time", "level", "logger", "event", "request_id", "error", "trace")
 
 
 class _LineHandler(logging.Handler):
-    """Root handler: formats a record and hands the line to the writer thread."""
+    """Root handler: notes what a record says now; the writer thread hides secrets and makes the line."""
 
     def __init__(self, writer: LineWriter, *, is_json: bool) -> None:
         super().__init__()
         self._writer = writer
-        self._is_json = is_json
+        self._form = _as_json if is_json else _as_text
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Write one record."""
-        event = _event_of(record)
-        line = _as_json(event) if self._is_json else _as_text(event)
-        self._writer.put(line, is_urgent=record.levelno >= logging.ERROR)
+        """Write one record. Never raises: whoever logs has something better to do."""
+        try:
+            event = _event_of(record)
+        except Exception as error:  # noqa: BLE001  # objects of others are asked for their text
+            event = _head_of(record, "log record not readable") | {"error": type(error).__name__}
+        self._writer.put(partial(_line, event, self._form), is_urgent=record.levelno >= logging.ERROR)
 
 
 def _event_of(record: logging.LogRecord) -> dict[str, Any]:
-    members = dict(record.msg) if isinstance(record.msg, dict) else {"event": _message_of(record)}
-    members |= {name: value for name, value in record.__dict__.items() if name not in _STANDARD and name[0] != "_"}
-    exchange = current_exchange.get()
-    head: dict[str, Any] = {
-        "time": _timestamp(record.created),
-        "level": record.levelname.lower(),
-        "logger": record.name,
-        "event": members.pop("event", ""),
-    }
-    if exchange is not None:
-        head["request_id"] = exchange.request_id
-    body: dict[str, Any] = redact(head | {name + "_" * (name in head): value for name, value in members.items()})
+    said = record.msg if isinstance(record.msg, dict) else {"event": _message_of(record)}
+    extra = {name: value for name, value in record.__dict__.items() if name not in _STANDARD and str(name)[:1] != "_"}
+    members = snapshot({**said} | extra)
+    head = _head_of(record, members.pop("event", ""))
+    event = head | {name + "_" * (name in head): value for name, value in members.items()}
     if record.exc_info and record.exc_info[0] is not None:
-        body["error"] = record.exc_info[0].__name__
-        # A formatted trace shows source lines, never the values of variables.
-        body["trace"] = redact_text(logging.Formatter().formatException(record.exc_info))
-    return body
+        event["error"] = record.exc_info[0].__name__
+        # A formatted trace shows source lines, never the values of variables. Made here, it keeps no frame alive.
+        event["trace"] = snapshot(logging.Formatter().formatException(record.exc_info))
+    return event
+
+
+def _head_of(record: logging.LogRecord, event: Any) -> dict[str, Any]:
+    when, level, exchange = _timestamp(record.created), record.levelname.lower(), current_exchange.get()
+    head = {"time": when, "level": level, "logger": record.name, "event": event}
+    return head if exchange is None else head | {"request_id": exchange.request_id}
 
 
 def _message_of(record: logging.LogRecord) -> str:
     try:
         return record.getMessage()
-    except (TypeError, ValueError):
-        return f"{record.msg} (its arguments do not fit)"
+    except Exception:  # noqa: BLE001  # an argument that does not fit or has no text
+        return f"{text_of(record.msg)} (its arguments do not fit)"
+
+
+def _line(event: dict[str, Any], form: Callable[[dict[str, Any]], bytes]) -> bytes:
+    clean = redact(event)
+    line = form(dict(clean))
+    if len(line) > _LINE_LIMIT:
+        kept = {name: text_of(clean[name])[:TEXT_LIMIT] for name in _KEPT if name in clean}
+        line = form(kept | {"cut_bytes": len(line)})
+    return line
 
 
 def _timestamp(seconds: float) -> str:

@@ -40,7 +40,7 @@ class Metrics:
         self._observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
         self.in_flight = Gauge("http_requests_in_flight", "Requests being answered now", registry=self.registry)
         self._dropped_lines = Counter(
-            "log_lines_dropped_total", "Log lines dropped because their reader was too slow", registry=self.registry
+            "log_lines_dropped_total", "Log lines lost to a slow reader or a full disk", registry=self.registry
         )
         self._dropped_before = 0
         build = Gauge("app_build_info", "1; the label says which version runs", ("version",), registry=self.registry)

@@ -4,6 +4,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from itertools import accumulate
 
 __all__ = ["LineWriter"]
 
@@ -17,9 +18,10 @@ class LineWriter:
     """Bounded buffer before a file descriptor. `put` never blocks; what does not fit is dropped and counted."""
 
     def __init__(self, limit: int, descriptor: int = 1) -> None:
-        self.dropped = 0
+        self.dropped = 0  # lines that found the buffer full, and lines that the descriptor did not take
         self.descriptor = descriptor
         self._limit = limit
+        self._is_torn = False  # the last thing written is half a line
         self._lines: deque[Line] = deque()
         self._wake = threading.Event()
         self._hurry = threading.Event()
@@ -66,22 +68,24 @@ class LineWriter:
             self._hurry.clear()
             self._wake.clear()
             while self._lines:
-                batch = b"".join(_made(self._lines.popleft()) for _ in range(min(_BATCH, len(self._lines))))
-                if not self._write(batch):
-                    return
+                self._write([_made(self._lines.popleft()) for _ in range(min(_BATCH, len(self._lines)))])
             if self._is_closing:
                 return
 
-    def _write(self, batch: bytes) -> bool:
-        view = memoryview(batch)
+    def _write(self, lines: list[bytes]) -> None:
+        batch = b"".join(lines)
+        view = memoryview(b"\n" + batch if self._is_torn else batch)
         while view:
             try:
                 view = view[os.write(self.descriptor, view) :]
             except BlockingIOError:
                 threading.Event().wait(0.01)  # a pipe somebody set non-blocking
-            except OSError:
-                return False  # nobody reads any more; there is nowhere to complain
-        return True
+            except OSError:  # a full disk may have room later, a closed pipe never
+                break
+        written = len(batch) - len(view)  # -1: not even the end of a line that was torn before
+        self._is_torn = batch[:written][-1:] not in (b"", b"\n")
+        # The sum comes first: `put` counts as well, and `+=` would read the count before.
+        self.dropped = sum(end > written for end in accumulate(map(len, lines))) + self.dropped
 
 
 def _made(line: Line) -> bytes:
