@@ -89,7 +89,7 @@ class _Server(uvicorn.Server):
 def serve(service: Any, settings: ChassisSettings) -> int:
     """Run the service until it is told to stop; returns 0 after a clean stop, 1 if it could not start."""
     configure_logs(settings, service.state.writer)
-    logging.getLogger("uvicorn.error").addFilter(lambda record: record.msg not in _TOLD_BY_US)
+    logging.getLogger("uvicorn.error").addFilter(lambda record: str(record.msg) not in _TOLD_BY_US)
     protocol = type("Limited", (Protocol,), {"limits": settings, "metrics": service.state.metrics})
     config = uvicorn.Config(
         service,

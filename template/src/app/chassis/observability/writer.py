@@ -4,6 +4,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable
+from contextlib import suppress
 from itertools import accumulate
 
 __all__ = ["LineWriter"]
@@ -58,8 +59,10 @@ class LineWriter:
     def _start(self) -> None:
         with self._lock:
             if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
-                self._thread.start()
+                thread = threading.Thread(target=self._run, name="log-writer", daemon=True)
+                with suppress(RuntimeError):  # the interpreter is on its way out and starts no thread
+                    thread.start()
+                    self._thread = thread
 
     def _run(self) -> None:
         while True:
