@@ -70,6 +70,21 @@ def test_help_is_the_default_and_lists_the_team_targets(service: Path) -> None:
     assert make(service, "seed").stdout == "seeded\n"
 
 
+def test_help_lists_every_name_and_tells_whose_targets_are_below(service: Path) -> None:
+    """Digits, dots and capitals are names too; without a heading of its own service.mk has its file's."""
+    targets = "seed-2: ## Second rows\n\nload.all: seed-2 ## Both\n\nX_1:## Third\n\nRANGE:=1 ## no target\n"
+    (service / "service.mk").write_text(targets)
+    shown = make(service).stdout
+    sample, _, below = shown.partition("\n\nservice.mk\n")
+    assert sample.rstrip().splitlines()[-1].startswith("  make remove-sample ")
+    assert [line.split()[:2] for line in below.splitlines()] == [
+        ["make", name] for name in ("seed-2", "load.all", "X_1")
+    ]
+    (service / "service.mk").write_text(f"##@ Rows\n\n{targets}")
+    assert "service.mk" not in make(service).stdout
+    assert "\n\nRows\n  make seed-2 " in make(service).stdout
+
+
 def test_rooms_may_bring_targets(service: Path) -> None:
     """A file in ops/make/ is read and listed; without one nothing is missing."""
     (service / "ops/make").mkdir()
