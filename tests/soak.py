@@ -1,4 +1,4 @@
-"""`make soak`: runs the large numbers and appends date, commit and counts to docs/reference/soak.md."""
+"""`make soak`: runs the large numbers and appends date, commit and counts to docs/reference/soak.md, if committed."""
 
 import datetime
 import re
@@ -10,15 +10,34 @@ ROOT = Path(__file__).resolve().parent.parent
 PAGE = ROOT / "docs" / "reference" / "soak.md"
 HEAD = """# What was soaked
 
-Written by `make soak`: the large numbers, on which commit, with what result.
+Written by `make soak`: the large numbers, on which commit, with what result. A tree with uncommitted
+changes is soaked, but not noted.
 
 | date | commit | result | seconds |
 |---|---|---|---|
 """
 
 
+def git(*arguments: str) -> str:
+    """Return what git says of this repository."""
+    return subprocess.run(["git", *arguments], cwd=ROOT, capture_output=True, text=True, check=True).stdout.strip()
+
+
+def note(page: Path, commit: str, outcome: str) -> str:
+    """Append a row to the page and say so; a tree with uncommitted changes has no name another could soak again."""
+    if commit.endswith("-dirty"):
+        return "not noted: uncommitted changes"
+    today = datetime.datetime.now(datetime.UTC).date().isoformat()
+    content = page.read_text(encoding="utf-8") if page.exists() else HEAD
+    page.write_text(f"{content}| {today} | {commit} | {outcome} |\n", encoding="utf-8")
+    return f"noted in {page}"
+
+
 def main() -> int:
     """Run every test marked `soak`, note the outcome, and return pytest's exit code."""
+    commit = git("describe", "--always") + (
+        "-dirty" if git("status", "--porcelain", "--", ".", f":(exclude){PAGE}") else ""
+    )
     command = [
         sys.executable,
         "-m",
@@ -34,13 +53,7 @@ def main() -> int:
     summary = re.search(r"=* ?([^=\n]*?(?:passed|failed)[^=\n]*?) in ([\d.]+)s", done.stdout)
     result, seconds = summary.groups() if summary else ("could not run", "0")
     examples = sum(int(count) for count in re.findall(r"(\d+) passing, ", done.stdout))
-    commit = subprocess.run(
-        ["git", "describe", "--always", "--dirty"], cwd=ROOT, capture_output=True, text=True, check=False
-    ).stdout.strip()
-    today = datetime.datetime.now(datetime.UTC).date().isoformat()
-    PAGE.parent.mkdir(parents=True, exist_ok=True)
-    content = PAGE.read_text() if PAGE.exists() else HEAD
-    PAGE.write_text(f"{content}| {today} | {commit} | {result}, {examples} examples | {seconds} |\n")
+    print(note(PAGE, commit, f"{result}, {examples} examples | {seconds}"))
     return done.returncode
 
 
