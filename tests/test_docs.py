@@ -10,8 +10,9 @@ from pathlib import Path
 import ownership
 import pytest
 import runbook
+import soak
 import yaml
-from conftest import ROOT, Render, commit_all
+from conftest import ROOT, Render, commit_all, git
 from tools import require, user_environment
 
 DOCS = ROOT / "docs"
@@ -144,6 +145,18 @@ def test_targets_page_lists_what_make_help_shows(render: Render) -> None:
     assert set(re.findall(r"^\| `make ([a-z-]+)", service, re.MULTILINE)) == targets(render())
 
 
+def test_soak_notes_committed_trees_only(tmp_path: Path) -> None:
+    """A row names a commit that can be soaked again; the page is as `make soak` begins it."""
+    assert page("reference/soak.md").startswith(soak.HEAD)
+    assert "-dirty" not in page("reference/soak.md")
+    new = tmp_path / "soak.md"
+    assert soak.note(new, "1.0.0-dirty", "10 passed | 1") == "not noted: uncommitted changes"
+    assert not new.exists()
+    soak.note(new, "1.0.0", "10 passed | 1")
+    assert new.read_text().startswith(f"{soak.HEAD}| 2")
+    assert new.read_text().endswith(" | 1.0.0 | 10 passed | 1 |\n")
+
+
 def test_every_decision_is_in_the_index() -> None:
     """A record nobody finds was not written."""
     records = {path.name for path in (DOCS / "decisions").glob("0*.md")}
@@ -151,11 +164,14 @@ def test_every_decision_is_in_the_index() -> None:
 
 
 def test_tutorial_works_as_written(service: tuple[Path, dict[str, str]]) -> None:
-    """Every command prints what stands below it, every change applies, and the changed service is checked."""
+    """Every command prints what stands below it, every change applies and is checked, and all of it gets committed."""
     folder, environment = service
     _, *lessons = runbook.read(page("tutorial/first-service.md"))
     asked = {lesson.name.partition(".")[0]: lesson.commands for lesson in lessons}
+    locked, priced = re.findall(r"^(git add --all)\ngit commit ", page("tutorial/first-service.md"), re.MULTILINE)[1:]
     ask(service, asked["2"])
+    assert git(folder, "status", "--porcelain") == "?? uv.lock\n"
+    commit_all(folder, locked)
     for diff in re.findall(r"```diff\n(.*?)```", page("tutorial/first-service.md"), re.DOTALL):
         subprocess.run(["git", "apply", "--unidiff-zero", "-"], cwd=folder, input=diff, text=True, check=True)
     make(folder, environment, "migration", "NAME=add price to items")
@@ -163,6 +179,8 @@ def test_tutorial_works_as_written(service: tuple[Path, dict[str, str]]) -> None
     make(folder, environment, "check")
     make(folder, environment, "test", "ARGS=tests/items -q")
     ask(service, asked["4"])
+    commit_all(folder, priced)
+    assert git(folder, "status", "--porcelain") == ""
 
 
 def test_new_domain_works_as_written(service: tuple[Path, dict[str, str]]) -> None:
