@@ -25,10 +25,11 @@ demo: .tools/ready ## render the default service, start it, show three answers, 
 .PHONY: new
 new: .tools/ready ## make your own service: make new DEST=../orders
 	@test -n "$(DEST)" || { echo "found no DEST, expected a new folder: make new DEST=../orders" >&2; exit 2; }
-	@$(run) -m copier copy $(ARGS) --vcs-ref "$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD)" "$(CURDIR)" "$(DEST)"
+	@test -d "$(DEST)" || test ! -e "$(DEST)" || { echo "found a file $(DEST), expected a new folder" >&2; exit 2; }
+	@$(run) tests/new.py copy $(ARGS) --vcs-ref "$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD)" "$(CURDIR)" "$(DEST)"
 
 .PHONY: test
-test: .tools/ready ## run every check small (12 minutes at most on 2 cores)
+test: .tools/ready ## run every check small, a few minutes on two cores
 	@$(run) -m pytest $(ARGS)
 
 .PHONY: soak

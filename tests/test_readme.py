@@ -133,6 +133,27 @@ def test_every_target_has_help() -> None:
     assert declared == helped
 
 
+@pytest.mark.parametrize(
+    ("arguments", "destination", "said"),
+    [
+        ("--defaults --data ci=jenkins", "new", "Invalid choice for 'ci': 'jenkins' is not in ['github', "),
+        ("--defaults --data service_slug=a_b", "new", "question 'service_slug': expected a-z, 0-9, single hyphens; "),
+        ("--defaults", "Makefile", "found a file Makefile, expected a new folder"),
+    ],
+)
+def test_new_says_in_one_line_what_it_cannot_use(
+    machine: tuple[Path, dict[str, str]], arguments: str, destination: str, said: str
+) -> None:
+    """A bad answer or a file as destination: no traceback, nothing written, exit status 2."""
+    clone, environment = machine
+    command = ["make", "new", f"DEST={destination}", f"ARGS={arguments}"]
+    done = subprocess.run(command, cwd=clone, env=environment, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert said in done.stderr
+    assert "Traceback" not in done.stderr
+    assert not (clone / "new").exists()
+
+
 def test_new_without_destination_says_what_is_expected(machine: tuple[Path, dict[str, str]]) -> None:
     """`make new` alone writes nothing and exits with 2."""
     clone, environment = machine
