@@ -9,10 +9,15 @@ import pytest
 from pydantic import SecretStr
 
 from app.chassis.about import project_root
-from app.chassis.settings import ChassisSettings, SettingsError, load_settings
+from app.chassis.cli.show import unknown_names
+from app.chassis.database.settings import DatabaseSettings
+from app.chassis.security.settings import SecuritySettings
+from app.chassis.settings import ChassisSettings, ServerSettings, SettingsError, load_settings
 from app.chassis.testing import ServiceProcess
 
-GOOD = {"ENVIRONMENT": "production", "SECURITY_ALLOWED_HOSTS": "api.example.com", "OPERATIONS_TOKEN": "x7" * 16}
+TOKEN = "k3Jd9-x2Qm7Lw5Zt"
+GOOD = {"ENVIRONMENT": "production", "SECURITY_ALLOWED_HOSTS": "api.example.com", "OPERATIONS_TOKEN": TOKEN}
+SIGNING_SECRET = "p8Vb4-n6Rc1Hy0Gs"
 
 
 class TeamSettings(ChassisSettings):
@@ -20,6 +25,7 @@ class TeamSettings(ChassisSettings):
 
     signing_secret: SecretStr = SecretStr("development-signing-secret")
     retries: int = 3
+    weights: tuple[float, ...] = ()
 
 
 def problems(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
@@ -48,6 +54,18 @@ def problems(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
             "API_DEFAULT_VERSION: is not the name of a version; expected a name such as v1",
         ),
         ("RETRIES", "many", "RETRIES: is not a whole number; expected a whole number"),
+        ("WEIGHTS", "hunter2", "WEIGHTS: is not JSON; expected JSON"),
+        ("ENV_FILE", "/hunter2", "ENV_FILE: names no file; expected the path of a file"),
+        ("ENV_FILE", "/", "ENV_FILE: names no file; expected the path of a file"),
+        ("ENV_FILE", "hunter2" * 50, "ENV_FILE or .env: cannot be read: OSError; expected UTF-8 text"),
+        *(
+            ("HOST", host, "HOST: is not a host; expected a host name or address of 1 to 253 characters")
+            for host in ("ü" * 70, "x" * 64, "x." * 127, "a..b", "a b", "http://hunter2", "[::1]", "a\nb")
+        ),
+        *(
+            ("DATABASE_URL", f"sqlite+aiosqlite://{rest}", "DATABASE_URL: names a database this release cannot use; ex")
+            for rest in ("", "/", "/:memory:", "/file:x", "/x?timeout=hunter2", "/x/", "/x%00", "/x\n", "u:p@h/x")
+        ),
     ],
 )
 def test_wrong_value_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: str, value: str, expected: str) -> None:
@@ -55,6 +73,18 @@ def test_wrong_value_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: s
     told = problems(monkeypatch, **{name: value})
     assert told.startswith(expected)
     assert "hunter2" not in told
+
+
+@pytest.mark.parametrize("settings", [ServerSettings, SecuritySettings, DatabaseSettings])
+@pytest.mark.parametrize("value", ["9" * 15, "inf", "nan"])
+def test_every_number_has_a_largest_value(
+    monkeypatch: pytest.MonkeyPatch, settings: type[ServerSettings], value: str
+) -> None:
+    """Beyond it the service would fail later, or never stop. The message names the bound."""
+    kinds = (int, float) if value.isdigit() else (float,)
+    numbers = [name.upper() for name, field in settings.model_fields.items() if field.annotation in kinds]
+    told = problems(monkeypatch, **dict.fromkeys(numbers or ["PORT"], value))
+    assert re.findall(r"^([A-Z_]+): is too large; expected [\d.]+ or less$", told, re.MULTILINE) == numbers
 
 
 def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -68,14 +98,17 @@ def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ({"OPERATIONS_TOKEN": ""}, "OPERATIONS_TOKEN: is missing"),
         ({"OPERATIONS_TOKEN": "change-me-please-now"}, "OPERATIONS_TOKEN: still has its placeholder"),
         ({"OPERATIONS_TOKEN": "tiny-one"}, "OPERATIONS_TOKEN: is too short"),
+        ({"OPERATIONS_TOKEN": " " * 20}, "OPERATIONS_TOKEN: is missing"),
+        ({"OPERATIONS_TOKEN": "a" * 20}, "OPERATIONS_TOKEN: is too short or too simple; expected 16"),
         ({"SIGNING_SECRET": "development-signing-secret"}, "SIGNING_SECRET: still has its placeholder"),
+        ({"SIGNING_SECRET": f"tiny{' ' * 20}"}, "SIGNING_SECRET: is too short or too simple; expected 16"),
     ],
 )
 def test_production_refuses_weak_secrets(
     monkeypatch: pytest.MonkeyPatch, changes: dict[str, str], expected: str
 ) -> None:
     """Missing, placeholder, short: which one is told, and never what it is."""
-    told = problems(monkeypatch, **(GOOD | {"SIGNING_SECRET": "y8" * 16} | changes))
+    told = problems(monkeypatch, **(GOOD | {"SIGNING_SECRET": SIGNING_SECRET} | changes))
     assert told.startswith(expected)
     assert not any(value and value in told for value in changes.values())
 
@@ -83,7 +116,7 @@ def test_production_refuses_weak_secrets(
 def test_production_wants_its_host_names(monkeypatch: pytest.MonkeyPatch) -> None:
     """The default names are a developer's machine."""
     environment = {name: value for name, value in GOOD.items() if name != "SECURITY_ALLOWED_HOSTS"}
-    assert "SECURITY_ALLOWED_HOSTS: is missing" in problems(monkeypatch, **environment, SIGNING_SECRET="y8" * 16)
+    assert "SECURITY_ALLOWED_HOSTS: is missing" in problems(monkeypatch, **environment, SIGNING_SECRET=SIGNING_SECRET)
 
 
 def test_bad_settings_stop_the_service_with_exit_code_2(tmp_path: Path) -> None:
@@ -100,18 +133,44 @@ def test_unreadable_env_file_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyP
     file = tmp_path / "broken.env"
     file.write_bytes(b"PORT=\xff\xfe")
     monkeypatch.setenv("ENV_FILE", str(file))
-    with pytest.raises(SettingsError, match="cannot be read"):
+    with pytest.raises(SettingsError, match=r"^ENV_FILE or \.env: cannot be read: UnicodeDecodeError; "):
         load_settings(TeamSettings)
+
+
+def test_env_file_may_begin_with_a_byte_order_mark(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Editors on Windows write one; the first line counts, and is no unknown name."""
+    file = tmp_path / "marked.env"
+    file.write_text("RETRIES=7\n", encoding="utf-8-sig")
+    monkeypatch.setenv("ENV_FILE", str(file))
+    assert load_settings(TeamSettings).retries == 7
+    assert list(unknown_names()) == [f"{file}: RETRIES is read by no setting"]
+
+
+def test_missing_default_file_is_fine(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Only a file that was named must be there."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.delenv("ENV_FILE", raising=False)
+    assert load_settings(TeamSettings).retries == 3
+
+
+def test_token_is_taken_without_the_spaces_around_it(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No client could send them."""
+    monkeypatch.setenv("ENV_FILE", "")
+    monkeypatch.setenv("OPERATIONS_TOKEN", f" {GOOD['OPERATIONS_TOKEN']}\n")
+    token = load_settings(TeamSettings).operations_token
+    assert token is not None
+    assert token.get_secret_value() == GOOD["OPERATIONS_TOKEN"]
 
 
 def test_settings_are_listed_without_secrets(tmp_path: Path) -> None:
     """`python -m app settings` shows each variable; a slip of the pen in the file is pointed at."""
     file = tmp_path / "test.env"
-    file.write_text("LOG_LEVL=debug\nOPERATIONS_TOKEN=hunter2hunter2hunter2\n", encoding="utf-8")
+    secret = "OPERATIONS_TOKEN='hunter2\nhunter2=hunter2\nhunter2'"
+    file.write_text(f"LOG_LEVL=debug\n{secret}\nhunter2\n", encoding="utf-8")
     done = ServiceProcess(tmp_path, ENV_FILE=str(file)).run("settings")
     assert done.returncode == 0
     assert "OPERATIONS_TOKEN" in done.stdout
-    assert "hunter2" not in done.stdout + done.stderr
+    assert "hunter2" not in (done.stdout + done.stderr).lower()
     assert "LOG_LEVL is read by no setting; did you mean LOG_LEVEL?" in done.stderr
 
 
@@ -140,7 +199,7 @@ def test_env_example_works_line_by_line(tmp_path: Path, monkeypatch: pytest.Monk
 @pytest.mark.parametrize("value", ["", ",", " , "])
 def test_no_host_at_all_is_refused(monkeypatch: pytest.MonkeyPatch, value: str) -> None:
     """A service that answers to no name would refuse everybody while its probes look well."""
-    environment = GOOD | {"SIGNING_SECRET": "y8" * 16, "SECURITY_ALLOWED_HOSTS": value}
+    environment = GOOD | {"SIGNING_SECRET": SIGNING_SECRET, "SECURITY_ALLOWED_HOSTS": value}
     assert problems(monkeypatch, **environment).startswith("SECURITY_ALLOWED_HOSTS: ")
 
 

@@ -5,7 +5,7 @@ from typing import Any
 
 from app.chassis.settings import ChassisSettings, load_settings
 
-__all__ = ["load_service", "team_settings"]
+__all__ = ["load_service", "loaded_settings"]
 
 
 def load_service() -> Any:
@@ -13,16 +13,11 @@ def load_service() -> Any:
     return import_module("app.main").app
 
 
-def team_settings() -> type[ChassisSettings]:
-    """`Settings` of `app.settings`."""
-    settings: type[ChassisSettings] = import_module("app.settings").Settings
-    return settings
-
-
 def loaded_settings() -> ChassisSettings:
-    """The team's settings, read.
+    """`Settings` of `app.settings`, read.
 
     Raises:
         SettingsError: a variable cannot be used.
     """
-    return load_settings(team_settings())
+    settings: type[ChassisSettings] = import_module("app.settings").Settings
+    return load_settings(settings)

@@ -2,17 +2,18 @@
 
 import difflib
 import inspect
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from dotenv import dotenv_values
 from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
 
 from app.chassis.about import project_root
 from app.chassis.cli.loading import loaded_settings
 from app.chassis.observability.redact import HIDDEN, redact_text
+from app.chassis.settings import env_file
 
 __all__ = ["route_rows", "setting_rows", "table", "unknown_names"]
 
@@ -62,15 +63,12 @@ def _shown(value: Any) -> str:
 
 def unknown_names() -> Iterator[str]:
     """A line for each name in `.env` that no setting reads: most often a slip of the pen."""
-    file = Path(os.environ.get("ENV_FILE", ".env") or os.devnull)
+    file = env_file()
     known = [name.upper() for name in type(loaded_settings()).model_fields]
-    lines = file.read_text(encoding="utf-8").splitlines() if file.is_file() else []
-    for number, line in enumerate(lines, 1):
-        name = line.partition("=")[0].strip().removeprefix("export ").upper()
-        if not name or name.startswith("#") or name in known:
-            continue
+    found = dotenv_values(file, interpolate=False, encoding="utf-8-sig") if file.is_file() else {}
+    for name in [name.upper() for name, value in found.items() if value is not None and name.upper() not in known]:
         near = difflib.get_close_matches(name, known, 1)
-        yield f"{file}:{number}: {name} is read by no setting" + (f"; did you mean {near[0]}?" if near else "")
+        yield f"{file}: {name} is read by no setting" + (f"; did you mean {near[0]}?" if near else "")
 
 
 def table(rows: Sequence[Mapping[str, str]]) -> str:

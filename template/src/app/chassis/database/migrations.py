@@ -6,7 +6,6 @@ A chassis room keeps its own tables, revisions and version table; the team's aut
 """
 
 import asyncio
-import os
 import re
 import sys
 import tempfile
@@ -26,6 +25,7 @@ from app.chassis.database.engine import Database
 from app.chassis.database.revisions import TEAM, rooms, version_table
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.features import MigrationRoom
+from app.chassis.settings import load_settings
 
 __all__ = ["migrate", "new_revision", "run_env"]
 
@@ -45,8 +45,7 @@ def run_env() -> None:
     if connection is not None:
         _run(connection, room)
         return
-    settings = DatabaseSettings(_env_file=os.environ.get("ENV_FILE", ".env") or None)
-    asyncio.run(_with_database(Database(settings), lambda sync: _run(sync, room)))
+    asyncio.run(_with_database(Database(load_settings(DatabaseSettings)), lambda sync: _run(sync, room)))
 
 
 def _run(connection: Connection, room: MigrationRoom) -> None:

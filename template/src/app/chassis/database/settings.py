@@ -1,5 +1,8 @@
 """Settings of the database room."""
 
+import re
+from urllib.parse import unquote
+
 from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -21,6 +24,6 @@ class DatabaseSettings(BaseSettings):
     @field_validator("database_url")
     @classmethod
     def _known_driver(cls, url: str) -> str:
-        if not url.startswith("sqlite+aiosqlite:///"):
-            raise ValueError("names a database this release cannot use; sqlite+aiosqlite:///PATH")
+        if not url.isprintable() or not re.fullmatch(r"sqlite\+aiosqlite:///(?!:mem|file:)[^?\0]+(?<!/)", unquote(url)):
+            raise ValueError("names a database this release cannot use; sqlite+aiosqlite:///PATH of a file, no options")
         return url
