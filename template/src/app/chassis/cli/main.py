@@ -21,9 +21,15 @@ _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a tab
 def main() -> None:
     """Run the command line; settings that cannot be used are one message and exit code 2."""
     try:
-        cli()
+        try:
+            cli()
+        finally:
+            print(end="", flush=True)
     except SettingsError as error:
         fail(f"settings cannot be used:\n{error}")
+    except OSError as error:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # what is left would be tried again at exit
+        fail(f"not finished: {error}", 1)
 
 
 def fail(message: str, code: int = 2) -> None:
@@ -42,9 +48,9 @@ def serve(
 
     if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
         fail("WEB_CONCURRENCY: more than one process asked for; expected 1: the embedded database is for one process")
+    os.environ |= {name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None}
     service = load_service()
-    given = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
-    sys.exit(run(service, service.state.settings.model_copy(update=given)))
+    sys.exit(run(service, service.state.settings))
 
 
 @cli.command()
@@ -85,6 +91,8 @@ def migrate(
 
     from app.chassis.database import migrations
 
+    if not to:
+        fail("not migrated: --to names nothing; expected head, base, -1 or one of the numbers in migrations/versions/")
     database = load_service().state.database
     try:
         lines = asyncio.run(migrations.migrate(database, to))
@@ -99,10 +107,17 @@ def migrate(
 @cli.command()
 def migration(name: Annotated[str, typer.Argument(help="What it does, such as 'add price to items'.")]) -> None:
     """Write the next revision from what the models say beyond the revisions so far."""
+    from alembic.util import CommandError
+
     from app.chassis.database import migrations
 
+    if not (1 <= len(name) <= 80 and name.isprintable() and any(map(str.isalnum, name))) or set('"\\') & set(name):
+        fail('NAME: cannot be used; expected 1 to 80 characters on one line, a letter or digit in it, no " and no \\')
     load_service()
-    print(migrations.new_revision(name))
+    try:
+        print(migrations.new_revision(name))
+    except CommandError as error:
+        fail(f"not written: {error}; expected one line of revisions in migrations/versions/")
 
 
 @cli.command("remove-sample")
