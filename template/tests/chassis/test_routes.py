@@ -5,6 +5,7 @@ from typing import Any
 import pytest
 
 from app.chassis.about import about
+from app.chassis.http.paging import page_links
 from app.chassis.testing import Client
 from app.chassis.testing.team import Team
 
@@ -134,3 +135,12 @@ def test_json_is_sent_whatever_is_accepted(client: Client, accept: str) -> None:
     """RFC 9110 §12.4.1 lets a server ignore Accept; this one has a single representation."""
     answer = client.request("GET", "/livez", headers={"Accept": accept})
     assert (answer.status, answer.headers["content-type"]) == (200, "application/json")
+
+
+@pytest.mark.parametrize("kept", [b"q=", b"q=&r", b"q=a%26b%20c", b"q=%FF", b"q=%C3%BC", b"q=1&q=2"])
+def test_links_keep_the_query_beside_page_and_limit(kept: bytes) -> None:
+    """A filter means the same on the next page, an empty one and bytes that are no text too."""
+    scope = {"path": "/v1/things", "query_string": b"page=2&%s&limit=5" % kept}
+    links = page_links(scope, {"page": 2, "limit": 5, "total": 15, "pages": 3}).decode("ascii")
+    query = kept.decode("ascii").replace("%20", "+").replace("&r", "&r=")
+    assert f'</v1/things?{query}&page=3&limit=5>; rel="next"' in links

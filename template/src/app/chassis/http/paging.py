@@ -78,7 +78,8 @@ def wrap_page(body: bytes, exchange: Exchange) -> tuple[bytes, dict[str, int]]:
 
 def page_links(scope: Scope, page: dict[str, int]) -> bytes:
     """`Link` value with first, prev, next, last (RFC 8288); the query's other members are kept."""
-    others = [pair for pair in parse_qsl(scope["query_string"].decode("latin-1")) if pair[0] not in ("page", "limit")]
+    members = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="latin-1")
+    others = [pair for pair in members if pair[0] not in ("page", "limit")]
     last = max(1, min(page["pages"], MAX_PAGE))
     targets = {"first": 1, "last": last}
     if page["page"] > 1:
@@ -87,7 +88,7 @@ def page_links(scope: Scope, page: dict[str, int]) -> bytes:
         targets["next"] = page["page"] + 1
     path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
     links = (
-        f'<{path}?{urlencode([*others, ("page", number), ("limit", page["limit"])])}>; rel="{name}"'
+        f'<{path}?{urlencode([*others, ("page", number), ("limit", page["limit"])], encoding="latin-1")}>; rel="{name}"'
         for name, number in sorted(targets.items())
     )
     return ", ".join(links).encode("latin-1")
