@@ -115,3 +115,15 @@ def test_no_text_of_an_error_is_html_or_plain(service: ServiceProcess) -> None:
     for path in (b"/nope", b"/-probe/raise", b"/-probe/query?number=x"):
         answer = raw_exchange(service.url, b"GET %s HTTP/1.1\r\nHost: localhost\r\n\r\n" % path)
         assert re.search(rb"content-type: application/json\r\n", answer)
+
+
+@pytest.mark.parametrize(("path", "status"), [("/-probe/raise", 500), ("/no-such-path", 404), ("/-probe/by-hand", 418)])
+def test_error_is_a_problem_document_for_who_accepts_one(client: Client, path: str, status: int) -> None:
+    """`Accept: application/problem+json` gets the same members, unwrapped (RFC 9457)."""
+    usual = client.request("GET", path)
+    problem = client.request("GET", path, headers={"Accept": "application/problem+json, application/json"})
+    assert (problem.status, problem.headers["content-type"]) == (status, "application/problem+json")
+    members = problem.json
+    assert members.pop("request_id") == problem.headers["x-request-id"]
+    assert members.pop("api_version") == usual.json["meta"]["api_version"]
+    assert members == usual.error

@@ -10,7 +10,18 @@ from app.chassis.errors import FieldProblem, Place
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE, Row, is_retryable
 
-__all__ = ["ErrorBody", "ErrorEnvelope", "ErrorField", "Meta", "PageMeta", "error_bytes", "meta_bytes", "wrap_data"]
+__all__ = [
+    "ErrorBody",
+    "ErrorEnvelope",
+    "ErrorField",
+    "Meta",
+    "PageMeta",
+    "Problem",
+    "error_bytes",
+    "error_type",
+    "meta_bytes",
+    "wrap_data",
+]
 
 
 class _Wire(BaseModel):
@@ -64,6 +75,10 @@ class ErrorEnvelope(_Wire):
     meta: Meta
 
 
+class Problem(ErrorBody, Meta):
+    """The same error as an RFC 9457 document, for who accepts `application/problem+json`."""
+
+
 def meta_bytes(exchange: Exchange) -> bytes:
     """Members of `meta`, without the braces. The request id is made of safe characters only."""
     version = b"null" if exchange.api_version is None else b'"%s"' % exchange.api_version.encode("ascii")
@@ -85,7 +100,7 @@ def error_bytes(
     retry_after: int | None = None,
     fields: Sequence[FieldProblem] = (),
 ) -> bytes:
-    """Serialised error envelope for a code of the table (`row` when the code is a domain's own)."""
+    """Serialised error for a code of the table (`row` when the code is a domain's own), as the caller accepts it."""
     row = row or TABLE[code]
     error = {
         "type": f"/errors/{code}",
@@ -98,7 +113,14 @@ def error_bytes(
         "retry_after": retry_after,
         "fields": [_field(problem) for problem in fields],
     }
+    if exchange.wants_problem:
+        return b"%s,%s}" % (to_json(error)[:-1], meta_bytes(exchange))
     return b'{"error":%s,"meta":{%s}}' % (to_json(error), meta_bytes(exchange))
+
+
+def error_type(exchange: Exchange) -> str:
+    """Content type of what `error_bytes` makes for this caller (RFC 9457 §3)."""
+    return "application/problem+json" if exchange.wants_problem else "application/json"
 
 
 def _field(problem: FieldProblem) -> dict[str, str]:

@@ -12,7 +12,7 @@ from app.chassis.errors import ServiceError
 from app.chassis.exchange import Exchange
 from app.chassis.http.allow import allowed_methods
 from app.chassis.http.codes import TABLE, CodedHTTPError, Row, code_for_status, row_of
-from app.chassis.http.envelope import error_bytes
+from app.chassis.http.envelope import error_bytes, error_type
 from app.chassis.http.fields import MAX_FIELDS, field_problems
 from app.chassis.security.cors import preflight_headers
 
@@ -30,7 +30,7 @@ def install_handlers(app: FastAPI) -> None:
 
 def _answer(request: Request, body: bytes, status: int, headers: Mapping[str, str] | None = None) -> Response:
     _exchange(request).is_error_told = True  # any other error answer is replaced by the edge
-    return Response(body, status, headers, media_type="application/json")
+    return Response(body, status, headers, media_type=error_type(_exchange(request)))
 
 
 async def _service_error(request: Request, error: Exception) -> Response:

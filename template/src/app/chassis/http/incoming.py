@@ -27,6 +27,7 @@ _SEEN = frozenset(
         b"transfer-encoding",
         b"x-api-version",
         b"idempotency-key",
+        b"accept",
         b"origin",
         b"expect",
     )
@@ -80,6 +81,8 @@ def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk o
             exchange.asked_version = asked if asked.startswith("v") else f"v{asked}"
         elif name == b"idempotency-key":
             exchange.has_idempotency_key = True
+        elif name == b"accept":
+            exchange.wants_problem = b"application/problem+json" in value.lower()
         elif name == b"origin":
             incoming.origin = value
         elif name == b"expect":

@@ -5,12 +5,15 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta
+from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
 
 __all__ = ["enveloped_openapi"]
 
 _REF = "#/components/schemas/"
-_ERROR = {"$ref": f"{_REF}ErrorEnvelope"}
+_ERROR = {
+    "application/json": {"schema": {"$ref": f"{_REF}ErrorEnvelope"}},
+    "application/problem+json": {"schema": {"$ref": f"{_REF}Problem"}},
+}
 # What any route can answer, whatever it does; `default` covers the rest of the table.
 _ALWAYS = {
     "400": "Malformed request",
@@ -43,7 +46,7 @@ def enveloped_openapi(app: FastAPI) -> dict[str, Any]:
             _wrap_operation(operation, schemas)
     for unused in [name for name in schemas if name in ("HTTPValidationError", "ValidationError") or _is_page(name)]:
         del schemas[unused]  # replaced by an envelope
-    for model in (ErrorEnvelope, Meta, PageMeta):
+    for model in (ErrorEnvelope, Meta, PageMeta, Problem):
         schema = model.model_json_schema(ref_template=_REF + "{model}", mode="serialization")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
@@ -74,10 +77,10 @@ def _wrap_operation(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     for status, meaning in declared.items():
         described = responses.get(status, {}).get("description", meaning)
         described = meaning if described == "Validation Error" else described
-        responses[status] = {"description": described, "content": {"application/json": {"schema": _ERROR}}}
+        responses[status] = {"description": described, "content": _ERROR}
     for status, response in responses.items():
         if status[0] in "45":
-            response["content"] = {"application/json": {"schema": _ERROR}}
+            response["content"] = _ERROR
     operation["responses"] = dict(sorted(responses.items()))
 
 

@@ -11,7 +11,7 @@ from starlette.types import Message, Receive, Send
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE, Row, code_for_status
-from app.chassis.http.envelope import error_bytes
+from app.chassis.http.envelope import error_bytes, error_type
 
 __all__ = ["Reply"]
 
@@ -74,7 +74,7 @@ class Reply:
         exchange.is_error_told = True
         retry_after = _RETRY_AFTER.get(code)
         body = error_bytes(exchange, code, detail=detail, expected=expected, retry_after=retry_after)
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers = self._headers_of(body)
         if retry_after is not None:
             headers.append((b"retry-after", b"%d" % retry_after))
         await self({"type": "http.response.start", "status": TABLE[code].status, "headers": headers})
@@ -86,11 +86,15 @@ class Reply:
         code = code_for_status(status)
         body = error_bytes(self._exchange, code, row=Row(status, TABLE[code].title, TABLE[code].retry))
         headers = [pair for pair in message["headers"] if pair[0].lower() not in _OF_A_BODY]
-        headers += [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(body))]
+        headers += self._headers_of(body)
         self._exchange.is_error_told = True
         await self({**message, "headers": headers})
         await self({"type": "http.response.body", "body": body})
         self._is_replaced = True
+
+    def _headers_of(self, body: bytes) -> Headers:
+        kind = error_type(self._exchange).encode("ascii")
+        return [(b"content-type", kind), (b"content-length", b"%d" % len(body))]
 
     def _start(self, message: Message) -> None:
         exchange = self._exchange

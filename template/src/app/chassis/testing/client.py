@@ -49,10 +49,14 @@ class Answer:
             assert not self.body
             assert "content-type" not in self.headers
             return
-        if not self.body or not self.headers.get("content-type", "").startswith("application/json"):
+        kind = self.headers.get("content-type", "")
+        if not self.body or not kind.startswith(("application/json", "application/problem+json")):
             assert self.status < 400, f"an error outside the envelope: {self}"
             return
         body = self.json
+        if kind == "application/problem+json":
+            meta = {name: body.pop(name) for name in ("request_id", "api_version")}
+            body = {"error": body, "meta": meta}
         assert ("data" in body) != ("error" in body), body
         assert body["meta"]["request_id"] == self.headers["x-request-id"], body
         assert (self.status >= 400) == ("error" in body), body
@@ -126,7 +130,7 @@ class Client:
             declared = operation["responses"].get(str(answer.status)) or operation["responses"].get("default")
             assert declared is not None, f"{method} {template} does not declare {answer.status}"
             assert answer.status >= 400 or str(answer.status) in operation["responses"], (template, answer.status)
-            schema = declared.get("content", {}).get("application/json", {}).get("schema")
+            schema = declared.get("content", {}).get(answer.headers.get("content-type"), {}).get("schema")
             if schema and answer.body:
                 jsonschema.Draft202012Validator({**schema, "components": contract["components"]}).validate(answer.json)
 
