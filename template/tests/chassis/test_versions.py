@@ -1,13 +1,16 @@
 """One service, several API versions: path, header or pin lead to one."""
 
 import asyncio
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
+from app.chassis.http.deprecation import Deprecated, DeprecatedVersion
 from app.chassis.http.versions import Versions, VersionSunsetError
+from app.chassis.observability.metrics import Metrics
 from app.chassis.settings import SettingsError
 from app.chassis.testing import Client
 
@@ -79,6 +82,67 @@ def test_pin_that_was_never_served_stops_the_start() -> None:
     """It would answer 410 to everybody, and say something untrue."""
     with pytest.raises(SettingsError, match=r"API_DEFAULT_VERSION: .* expected one of: v1, v2"):
         Versions(dict.fromkeys(["v1", "v2"]), "v3")  # type: ignore[arg-type]
+
+
+def test_deprecated_version_says_so_and_is_counted() -> None:
+    """Every answer tells since when, until when and what is next; each caller is named once in the log."""
+    deprecated = Deprecated(
+        since=datetime(2030, 1, 1, tzinfo=UTC),
+        sunset=datetime(2030, 7, 1, 12, tzinfo=UTC),
+        link="https://example.com/v2",
+    )
+    metrics, sent = Metrics("1"), []
+
+    async def app(_scope: Any, _receive: Any, send: Any) -> None:
+        await send(
+            {"type": "http.response.start", "status": 404, "headers": [(b"etag", b"1"), (b"link", b"</x>; rel=next")]}
+        )
+
+    async def note(message: Any) -> None:
+        sent.append(message)
+
+    version = DeprecatedVersion(app, deprecated.headers("v2"), metrics)
+    exchange = Exchange("1", "GET", client="10.0.0.1", api_version="v1")
+    for _ in range(2):
+        asyncio.run(version({"exchange": exchange}, None, note))  # type: ignore[arg-type]  # it receives nothing
+    assert sent[0]["headers"][:3] == [
+        (b"etag", b"1"),
+        (b"deprecation", b"@1893456000"),
+        (b"sunset", b"Mon, 01 Jul 2030 12:00:00 GMT"),
+    ]
+    assert sent[0]["headers"][3][1].split(b", ") == [
+        b"</x>; rel=next",
+        b'</v2>; rel="successor-version"',
+        b'<https://example.com/v2>; rel="deprecation"',
+        b'<https://example.com/v2>; rel="sunset"',
+    ]
+    assert b'api_deprecated_requests_total{api_version="v1"} 2.0' in metrics.render(0)
+
+
+def test_caller_of_a_deprecated_version_is_named_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The team learns whom to write to; a busy caller does not fill the log."""
+
+    async def app(*_: Any) -> None:
+        pass
+
+    version = DeprecatedVersion(app, [], Metrics("1"))
+    for client in ("10.0.0.1", "10.0.0.1", "10.0.0.2"):
+        exchange = Exchange("1", "GET", client=client, api_version="v1")
+        asyncio.run(version({"exchange": exchange}, None, None))  # type: ignore[arg-type]  # it sends nothing
+    assert [record.client for record in caplog.records] == ["10.0.0.1", "10.0.0.2"]  # type: ignore[attr-defined]
+
+
+@pytest.mark.parametrize(
+    ("since", "sunset", "problem"),
+    [
+        (datetime(2030, 1, 1), None, "without a zone"),  # noqa: DTZ001  # the mistake under test
+        (datetime(2030, 1, 2, tzinfo=UTC), datetime(2030, 1, 1, tzinfo=UTC), "before its announcement"),
+    ],
+)
+def test_impossible_deprecation_stops_the_start(since: datetime, sunset: datetime | None, problem: str) -> None:
+    """RFC 9745: a version does not end before it was announced."""
+    with pytest.raises(ValueError, match=problem):
+        Deprecated(since=since, sunset=sunset)
 
 
 def test_contract_says_which_version_it_is(contracts: dict[str, Any]) -> None:

@@ -23,7 +23,7 @@ from app.chassis.health import Health, health_router
 from app.chassis.http.docs import docs_router
 from app.chassis.http.handlers import install_handlers
 from app.chassis.http.routing import EnvelopeRoute, require_envelopes
-from app.chassis.http.versions import VersionApp, Versions, discover_versions, inner_stack, versioned
+from app.chassis.http.versions import FoundVersion, VersionApp, Versions, discover_versions, inner_stack, versioned
 from app.chassis.observability.log import AccessLog, configure_logs
 from app.chassis.observability.metrics import Metrics
 from app.chassis.observability.writer import LineWriter
@@ -37,7 +37,7 @@ Lifespan = Callable[["Service"], AbstractAsyncContextManager[None]]
 class Service(FastAPI):
     """The ASGI application. Routes and middleware added to it work as on any FastAPI app, inside the edge."""
 
-    def __init__(self, settings: ChassisSettings, versions: dict[str, Any], lifespan: Lifespan | None) -> None:
+    def __init__(self, settings: ChassisSettings, versions: list[FoundVersion], lifespan: Lifespan | None) -> None:
         super().__init__(
             title=about().name,
             version=about().version,
@@ -59,8 +59,7 @@ class Service(FastAPI):
             if feature.readiness is not None:
                 state.health.checks[feature.name] = lambda check=feature.readiness: check(self)
         apps = {
-            name: VersionApp(name, routers, about=about(), state=state, docs=settings.docs_enabled)
-            for name, routers in versions.items()
+            found.name: VersionApp(found, about=about(), state=state, docs=settings.docs_enabled) for found in versions
         }
         self.versions = Versions(apps, settings.api_default_version)
         self._are_migrations_done = False

@@ -8,13 +8,14 @@ from typing import Annotated
 
 import typer
 
-from app.chassis.cli import sample, show
+from app.chassis.cli import sample, show, versions
 from app.chassis.cli.loading import load_service
 from app.chassis.settings import SettingsError
 
 __all__ = ["cli", "main"]
 
 cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_enable=False, rich_markup_mode=None)
+cli.add_typer(versions.api, name="api")
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

@@ -1,5 +1,6 @@
 """HTTP as routes see it. Team code imports from here."""
 
+from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.location import Location
 from app.chassis.http.paging import Page, Paging
 from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
@@ -9,6 +10,7 @@ from app.chassis.http.work import Read, Write
 
 __all__ = [
     "MAX_ID",
+    "Deprecated",
     "Email",
     "ExpectedVersion",
     "Location",

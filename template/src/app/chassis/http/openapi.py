@@ -29,7 +29,7 @@ _WITH_VERSION = {"412": "It changed since you read it", "428": "If-Match is miss
 _WITH_BODY = {"408": "Request came too slowly", "415": "Content type not supported", "422": "Input not valid"}
 
 
-def enveloped_openapi(app: FastAPI) -> dict[str, Any]:
+def enveloped_openapi(app: FastAPI, *, is_deprecated: bool) -> dict[str, Any]:
     """FastAPI's document with each JSON success wrapped in `data`/`meta` and each error answer declared."""
     document = get_openapi(
         title=app.title,
@@ -44,6 +44,8 @@ def enveloped_openapi(app: FastAPI) -> dict[str, Any]:
     for path in document.get("paths", {}).values():
         for operation in path.values():
             _wrap_operation(operation, schemas)
+            if is_deprecated:
+                operation["deprecated"] = True
     for unused in [name for name in schemas if name in ("HTTPValidationError", "ValidationError") or _is_page(name)]:
         del schemas[unused]  # replaced by an envelope
     for model in (ErrorEnvelope, Meta, PageMeta, Problem):

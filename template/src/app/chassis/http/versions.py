@@ -1,11 +1,12 @@
 """One FastAPI app a folder `api/vN`; path or header leads to it.
 
-May import about, codes, errors, exchange, handlers, openapi, settings.
+May import about, codes, deprecation, errors, exchange, handlers, openapi, settings.
 """
 
 import pkgutil
 import re
 from collections.abc import Iterator
+from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
 from typing import Any
@@ -20,11 +21,12 @@ from app.chassis.about import About
 from app.chassis.errors import GoneError
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
+from app.chassis.http.deprecation import Deprecated, DeprecatedVersion
 from app.chassis.http.handlers import install_handlers
 from app.chassis.http.openapi import enveloped_openapi
 from app.chassis.settings import SettingsError
 
-__all__ = ["VersionApp", "Versions", "discover_versions", "inner_stack"]
+__all__ = ["FoundVersion", "VersionApp", "Versions", "discover_versions", "inner_stack"]
 
 _FOLDER = re.compile(r"v[1-9][0-9]{0,3}")
 
@@ -43,13 +45,13 @@ def inner_stack(app: FastAPI) -> ASGIApp:
 class VersionApp(FastAPI):
     """All routes of one API version, under `/vN`, with a contract of its own at `/vN/openapi.json`."""
 
-    def __init__(self, name: str, routers: list[APIRouter], *, about: About, state: State, docs: bool) -> None:
+    def __init__(self, found: "FoundVersion", *, about: About, state: State, docs: bool) -> None:
         super().__init__(
             title=about.name,
             description=about.description,
             contact=_contact(about),
-            version=name,
-            servers=[{"url": f"/{name}"}],
+            version=found.name,
+            servers=[{"url": f"/{found.name}"}],
             root_path_in_servers=False,
             redirect_slashes=False,
             telemetry={"tracing": False, "metrics": False},
@@ -57,22 +59,27 @@ class VersionApp(FastAPI):
             docs_url=None,
             redoc_url=None,
         )
-        self.name = name
+        self.name = found.name
+        self.successor = found.successor
+        self.deprecated = found.deprecated
         self.state = state
         install_handlers(self)
-        for router in routers:
+        for router in found.routers:
             # A discovered router's paths are complete: adding them flat saves a level of matching a request.
             self.router.routes.extend(router.routes)
 
     @cached_property
     def inner(self) -> ASGIApp:
         """Only what routes need; the team's middleware wraps all versions from outside."""
-        return inner_stack(self)
+        stack = inner_stack(self)
+        if self.deprecated is None:
+            return stack
+        return DeprecatedVersion(stack, self.deprecated.headers(self.successor), self.state.metrics)
 
     def openapi(self) -> dict[str, Any]:
         """OpenAPI document in which every answer has its envelope."""
         if self.openapi_schema is None:
-            self.openapi_schema = enveloped_openapi(self)
+            self.openapi_schema = enveloped_openapi(self, is_deprecated=self.deprecated is not None)
         return self.openapi_schema
 
 
@@ -82,11 +89,29 @@ def _contact(about: About) -> dict[str, str]:
     return {"name": about.owner} | known if known else {"name": f"{about.owner}, {contact}"}
 
 
-def discover_versions(package: str) -> dict[str, list[APIRouter]]:
-    """Version folder -> the `router` of each `routes.py` below it, in order of name; oldest version first."""
+@dataclass(frozen=True, slots=True)
+class FoundVersion:
+    """A folder `api/vN`: the `router` of each `routes.py` below it, its `DEPRECATED`, the newest version if later."""
+
+    name: str
+    routers: list[APIRouter]
+    deprecated: Deprecated | None
+    successor: str | None
+
+
+def discover_versions(package: str) -> list[FoundVersion]:
+    """Every version folder, oldest first; the routers of each in order of name."""
     root = import_module(package)
     names = sorted((m.name for m in pkgutil.iter_modules(root.__path__) if _FOLDER.fullmatch(m.name)), key=_number)
-    return {name: list(_routers(f"{package}.{name}")) for name in names}
+    return [
+        FoundVersion(
+            name,
+            list(_routers(f"{package}.{name}")),
+            getattr(import_module(f"{package}.{name}"), "DEPRECATED", None),
+            names[-1] if name != names[-1] else None,
+        )
+        for name in names
+    ]
 
 
 def _number(name: str) -> int:

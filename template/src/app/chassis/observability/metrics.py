@@ -39,6 +39,12 @@ class Metrics:
         )
         self._observers: dict[tuple[str, str, int], Callable[[float], None]] = {}
         self.in_flight = Gauge("http_requests_in_flight", "Requests being answered now", registry=self.registry)
+        self.deprecated = Counter(
+            "api_deprecated_requests_total",
+            "Requests answered by an API version that is deprecated",
+            ("api_version",),
+            registry=self.registry,
+        )
         self._dropped_lines = Counter(
             "log_lines_dropped_total", "Log lines lost to a slow reader or a full disk", registry=self.registry
         )

@@ -118,21 +118,21 @@ class Client:
 
     def _check_declared(self, method: str, path: str, answer: Answer) -> None:
         """Fail if the contract does not declare this status for this operation, or another shape for it."""
-        plain = path.partition("?")[0]
-        for version, contract in self.contracts.items():
-            if not plain.startswith(f"/{version}/"):
-                continue
-            template = _template(plain[len(version) + 1 :], tuple(contract["paths"]))
-            operation = contract["paths"].get(template, {}).get(method.lower())
-            if operation is None:
-                continue
-            self.reached.add((method, f"/{version}{template}", answer.status))
-            declared = operation["responses"].get(str(answer.status)) or operation["responses"].get("default")
-            assert declared is not None, f"{method} {template} does not declare {answer.status}"
-            assert answer.status >= 400 or str(answer.status) in operation["responses"], (template, answer.status)
-            schema = declared.get("content", {}).get(answer.headers.get("content-type"), {}).get("schema")
-            if schema and answer.body:
-                jsonschema.Draft202012Validator({**schema, "components": contract["components"]}).validate(answer.json)
+        version = answer.headers.get("x-api-version", "")
+        contract = self.contracts.get(version)
+        if contract is None:
+            return
+        template = _template(path.partition("?")[0].removeprefix(f"/{version}"), tuple(contract["paths"]))
+        operation = contract["paths"].get(template, {}).get(method.lower())
+        if operation is None:
+            return
+        self.reached.add((method, f"/{version}{template}", answer.status))
+        declared = operation["responses"].get(str(answer.status)) or operation["responses"].get("default")
+        assert declared is not None, f"{method} {template} does not declare {answer.status}"
+        assert answer.status >= 400 or str(answer.status) in operation["responses"], (template, answer.status)
+        schema = declared.get("content", {}).get(answer.headers.get("content-type"), {}).get("schema")
+        if schema and answer.body:
+            jsonschema.Draft202012Validator({**schema, "components": contract["components"]}).validate(answer.json)
 
 
 @cache
