@@ -1,7 +1,9 @@
 """Probes and metrics: what an orchestrator and an operator ask."""
 
 import asyncio
+import re
 from pathlib import Path
+from typing import Any
 
 from app.chassis.about import project_root
 from app.chassis.database.engine import Database
@@ -73,3 +75,18 @@ def test_documented_names_are_the_real_ones(client: Client, service: ServiceProc
     assert {name for name in own if f"`{name}`" not in table} == set()
     fields = {name for line in service.lines if line.get("logger") == "access" for name in line}
     assert {name for name in fields if f"`{name}`" not in table} == set()
+
+
+def test_docs_page_needs_nobody_else(client: Client, contracts: dict[str, Any]) -> None:
+    """`/docs` loads its own files only, under a policy that lets nothing else in; each version has its page."""
+    for name in contracts:
+        page = client.request("GET", f"/docs?version={name}")
+        assert f'data-contract="/{name}/openapi.json"' in page.body.decode()
+        assert "unsafe" not in page.headers["content-security-policy"]
+        assert "//" not in page.body.decode()
+        for path in re.findall(r'(?:src|href)="(/docs/[^"]+)"', page.body.decode()):
+            file = client.request("GET", path)
+            assert file.status == 200
+            assert file.headers["content-type"].startswith("text/css" if path.endswith("css") else "text/javascript")
+    for path in ("/docs?version=v999", "/docs/other.js"):
+        assert client.request("GET", path).error["code"] == "route_not_found"
