@@ -9,6 +9,9 @@ from urllib.parse import quote
 
 import pytest
 
+from app.chassis.about import project_root
+from app.chassis.http.catalogue import catalogue_page
+from app.chassis.http.codes import TABLE
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.client import raw_exchange
 from app.chassis.testing.probes import SECRET
@@ -127,3 +130,19 @@ def test_error_is_a_problem_document_for_who_accepts_one(client: Client, path: s
     assert members.pop("request_id") == problem.headers["x-request-id"]
     assert members.pop("api_version") == usual.json["meta"]["api_version"]
     assert members == usual.error
+
+
+def test_type_of_an_error_leads_to_its_meaning(client: Client) -> None:
+    """`type` is a path of the service, which says what the code means and whether to try again."""
+    error = client.request("GET", "/no-such-path").error
+    meaning = client.request("GET", error["type"]).data
+    assert (meaning["code"], meaning["status"], meaning["title"]) == (error["code"], error["status"], error["title"])
+    assert client.request("GET", "/errors/no_such_code").status == 404
+
+
+def test_every_code_has_a_meaning(client: Client) -> None:
+    """Those of the chassis stand in docs/chassis/errors.md as well; a domain's error class says it in its docstring."""
+    listed = {error["code"]: error["meaning"] for error in client.request("GET", "/errors").data}
+    assert set(TABLE) <= set(listed)
+    assert not [code for code, meaning in listed.items() if not meaning]
+    assert catalogue_page() in (project_root() / "docs/chassis/errors.md").read_text(encoding="utf-8")

@@ -20,6 +20,7 @@ from app.chassis.edge import Edge
 from app.chassis.errors import UnavailableError
 from app.chassis.features import FEATURES
 from app.chassis.health import Health, health_router
+from app.chassis.http.catalogue import catalogue_router
 from app.chassis.http.docs import docs_router
 from app.chassis.http.handlers import install_handlers
 from app.chassis.http.routing import EnvelopeRoute, require_envelopes
@@ -148,6 +149,7 @@ def create_app(settings: type[ChassisSettings], api: str, domains: str, *, lifes
     import_models(domains)
     service = Service(loaded, discover_versions(api), lifespan)
     service.include_router(health_router())
+    service.include_router(catalogue_router())
     if loaded.docs_enabled:
         service.include_router(docs_router(list(service.versions.apps), about().name))
     for feature in FEATURES:

@@ -10,6 +10,7 @@ import typer
 
 from app.chassis.cli import sample, show, versions
 from app.chassis.cli.loading import load_service
+from app.chassis.http.catalogue import catalogue_page
 from app.chassis.settings import SettingsError
 
 __all__ = ["cli", "main"]
@@ -68,6 +69,12 @@ def settings(*, as_json: _Json = False) -> None:
     print(json.dumps(rows, indent=2) if as_json else show.table(rows))
     for warning in show.unknown_names():
         print(warning, file=sys.stderr)
+
+
+@cli.command()
+def errors() -> None:
+    """Print the chassis' error codes as the table of docs/chassis/errors.md."""
+    print(catalogue_page())
 
 
 @cli.command()

@@ -85,7 +85,7 @@ class CodedHTTPError(HTTPException):
         self.expected = expected
 
 
-def row_of(error: ServiceError) -> Row:
+def row_of(error: ServiceError | type[ServiceError]) -> Row:
     """Row of the error's own code, else of its kind; a title on the class wins. Unknown codes are `internal`."""
     row = TABLE.get(error.code) or TABLE.get(error.kind) or TABLE["internal"]
     return Row(row.status, error.title, row.retry) if error.title else row
