@@ -179,7 +179,8 @@ def test_soak_random_requests_and_kills(service: Path) -> None:
 
 
 # Limits of design §3 as decision 9 counts them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 2_800, 200, 40, 350
+CORE_LINES, CONTRACT_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_000, 450, 200, 40, 350
+CONTRACT = {"http/catalogue.py", "http/deprecation.py", "http/docs.py", "cli/versions.py"}
 
 
 def code_lines(path: Path) -> int:
@@ -204,7 +205,10 @@ def python_files(*folders: str) -> list[Path]:
 
 def test_chassis_keeps_its_size() -> None:
     """The core is small enough to be read in an afternoon; no file and no function is a hiding place."""
-    assert sum(map(code_lines, python_files(CHASSIS))) <= CORE_LINES
+    files = {path.relative_to(ROOT / "template" / CHASSIS).as_posix(): path for path in python_files(CHASSIS)}
+    contract = [files.pop(name) for name in CONTRACT]
+    assert sum(map(code_lines, contract)) <= CONTRACT_LINES
+    assert sum(map(code_lines, files.values())) <= CORE_LINES
     for path in python_files("src/app"):
         assert len(path.read_text(encoding="utf-8").splitlines()) <= FILE_LINES, path
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
