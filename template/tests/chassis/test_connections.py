@@ -9,7 +9,7 @@ import pytest
 from app.chassis.testing import ServiceProcess
 from app.chassis.testing.client import raw_exchange
 
-SLOW = b"GET /-probe/slow?seconds=0.3 HTTP/1.1\r\nHost: localhost\r\n\r\n"
+SLOW = b"GET /-probe/slow?seconds=0.1 HTTP/1.1\r\nHost: localhost\r\n\r\n"
 CHUNKED = (
     b"POST /-probe/body HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n"
 )

@@ -6,14 +6,12 @@ import threading
 import time
 from pathlib import Path
 
-import pytest
-
 from app.chassis.testing import Client, ServiceProcess
 
 
 def test_drain_answers_everything_it_accepted(tmp_path: Path) -> None:
     """Requests in flight at SIGTERM finish; clients that stop at readiness 503 see no failure at all."""
-    with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="1") as service:
+    with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="0.6") as service:
         failures: list[str] = []
         counts: list[int] = []
         threads = [threading.Thread(target=_polite_client, args=(service.url, failures, counts)) for _ in range(4)]
@@ -48,7 +46,7 @@ def _slow_client(url: str, failures: list[str]) -> None:
     client = Client(url)
     try:
         # Begins before SIGTERM and ends after the drain time.
-        if client.request("GET", "/-probe/slow?seconds=2").status != 200:
+        if client.request("GET", "/-probe/slow?seconds=1.2").status != 200:
             failures.append("slow")
     except OSError as error:
         failures.append(repr(error))
@@ -81,7 +79,7 @@ def test_draining_service_says_so(tmp_path: Path) -> None:
 
 def test_thread_that_does_not_end_does_not_hold_the_service(tmp_path: Path) -> None:
     """A route in a thread cannot be cancelled: after its time the process leaves and says so, whatever signals come."""
-    with ServiceProcess(tmp_path, SERVER_SHUTDOWN_SECONDS="1") as service:
+    with ServiceProcess(tmp_path, SERVER_SHUTDOWN_SECONDS="0.2") as service:
         host, _, port = service.url.removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port))) as connection:
             connection.sendall(b"GET /-probe/thread HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -92,10 +90,13 @@ def test_thread_that_does_not_end_does_not_hold_the_service(tmp_path: Path) -> N
         service.wait_for_line("stopped, but not everything ended")
 
 
-def test_taken_port_is_exit_code_1(tmp_path: Path) -> None:
-    """A service that cannot listen says why and fails."""
+def test_place_that_cannot_be_listened_on_is_told(tmp_path: Path) -> None:
+    """A port in use and a foreign address are settings that cannot be used: one message, exit code 2."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        service = ServiceProcess(tmp_path, PORT=str(taken.getsockname()[1]))
-        with pytest.raises(AssertionError, match="address already in use"):
-            service.start()
-        assert service.process.returncode == 1
+        port = taken.getsockname()[1]
+        done = ServiceProcess(tmp_path, PORT=str(port)).run("serve")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith(f"\nPORT: {port} is in use on 127.0.0.1; expected a free port\n")
+    done = ServiceProcess(tmp_path, HOST="192.0.2.1").run("serve")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.endswith("\nHOST: cannot be listened on; expected an address of this machine\n")

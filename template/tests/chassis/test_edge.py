@@ -229,20 +229,24 @@ def test_slow_and_too_many_requests_are_refused(service: ServiceProcess, client:
     """Beyond the limit (8 here) a request is 503 at once; one that takes too long (2 seconds here) is 504."""
     host, _, port = service.url.removeprefix("http://").rpartition(":")
     slow = [socket.create_connection((host, int(port)), timeout=30) for _ in range(8)]
-    for connection in slow:
-        connection.sendall(b"GET /-probe/slow HTTP/1.1\r\nHost: localhost\r\n\r\n")
+    for path, connection in zip(["deaf", *["slow"] * 7], slow, strict=True):
+        connection.sendall(f"GET /-probe/{path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
     answer = _wait_for_status(client, 503)
     assert (answer.error["code"], answer.headers["retry-after"], answer.error["retryable"]) == ("overloaded", "1", True)
     assert client.request("GET", "/livez").status == 200
     assert re.search(rb"http_requests_in_flight (8|9)\.0", client.request("GET", "/metrics").body)
+    answers = []
     for connection in slow:
         late = b""
         while not late.endswith(b"}}"):
             late += connection.recv(65536)
+        answers.append(late)
+        connection.close()
+    assert b'"data":"late"' in answers.pop(0)  # it swallowed the cancellation
+    for late in answers:
         assert late.startswith(b"HTTP/1.1 504")
         assert b'"code":"response_timeout"' in late
         assert b'"retryable":true' in late
-        connection.close()
     _wait_for_status(client, 200)
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
+from alembic.util import CommandError
 from sqlalchemy import create_engine
 
 from app.chassis.about import project_root
@@ -14,7 +15,7 @@ from app.chassis.app import import_models
 from app.chassis.database import Base
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
-from app.chassis.database.revisions import heads
+from app.chassis.database.revisions import pending_rooms, revisions
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.testing import ServiceProcess
 
@@ -38,7 +39,7 @@ def tables(folder: Path) -> dict[str, str]:
 
 def test_revisions_have_one_head() -> None:
     """Two heads mean two people wrote a revision at the same time: merge them."""
-    assert len(heads(project_root() / "migrations")) <= 1
+    assert len(revisions(project_root() / "migrations").heads) <= 1
 
 
 def test_revisions_go_forwards_back_and_forwards(tmp_path: Path, settings: DatabaseSettings) -> None:
@@ -60,6 +61,27 @@ def test_revisions_say_what_the_models_say(tmp_path: Path, settings: DatabaseSet
         found = compare_metadata(MigrationContext.configure(connection, opts={"compare_type": True}), Base.metadata)
     engine.dispose()
     assert found == []
+
+
+def test_older_release_serves_what_a_newer_one_migrated(tmp_path: Path, settings: DatabaseSettings) -> None:
+    """Rolling back a release needs no change of the database: it is ready, migrates nothing, and goes nowhere else."""
+    asyncio.run(migrate(Database(settings)))
+    with sqlite3.connect(tmp_path / "test.db") as connection:
+        connection.execute("DELETE FROM alembic_version")
+        connection.execute("INSERT INTO alembic_version VALUES ('9999')")
+    connection.close()
+
+    async def pending() -> list[str]:
+        database = Database(settings)
+        try:
+            return await pending_rooms(database)
+        finally:
+            await database.close()
+
+    assert asyncio.run(pending()) == []
+    assert asyncio.run(migrate(Database(settings))) == ["team: 9999, of a newer release: left as it is"]
+    with pytest.raises(CommandError, match="9999, which this release does not have"):
+        asyncio.run(migrate(Database(settings), "base"))
 
 
 def test_unknown_revision_is_told(tmp_path: Path) -> None:

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from app.chassis.about import project_root
 from app.chassis.cli.show import unknown_names
 from app.chassis.database.settings import DatabaseSettings
+from app.chassis.observability.settings import LogSettings
 from app.chassis.security.settings import SecuritySettings
 from app.chassis.settings import ChassisSettings, ServerSettings, SettingsError, load_settings
 from app.chassis.testing import ServiceProcess
@@ -21,11 +22,12 @@ SIGNING_SECRET = "p8Vb4-n6Rc1Hy0Gs"
 
 
 class TeamSettings(ChassisSettings):
-    """A team's settings with a secret and a number of its own."""
+    """A team's settings with secrets and a number of its own."""
 
     signing_secret: SecretStr = SecretStr("development-signing-secret")
     retries: int = 3
     weights: tuple[float, ...] = ()
+    api_keys: tuple[SecretStr, ...] = ()
 
 
 def problems(monkeypatch: pytest.MonkeyPatch, **environment: str) -> str:
@@ -75,7 +77,7 @@ def test_wrong_value_names_the_variable(monkeypatch: pytest.MonkeyPatch, name: s
     assert "hunter2" not in told
 
 
-@pytest.mark.parametrize("settings", [ServerSettings, SecuritySettings, DatabaseSettings])
+@pytest.mark.parametrize("settings", [ServerSettings, SecuritySettings, DatabaseSettings, LogSettings])
 @pytest.mark.parametrize("value", ["9" * 15, "inf", "nan"])
 def test_every_number_has_a_largest_value(
     monkeypatch: pytest.MonkeyPatch, settings: type[ServerSettings], value: str
@@ -101,6 +103,7 @@ def test_every_wrong_value_is_told_at_once(monkeypatch: pytest.MonkeyPatch) -> N
         ({"OPERATIONS_TOKEN": " " * 20}, "OPERATIONS_TOKEN: is missing"),
         ({"OPERATIONS_TOKEN": "a" * 20}, "OPERATIONS_TOKEN: is too short or too simple; expected 16"),
         ({"SIGNING_SECRET": "development-signing-secret"}, "SIGNING_SECRET: still has its placeholder"),
+        ({"API_KEYS": f'["{TOKEN}", "tiny"]'}, "API_KEYS: is too short or too simple; expected 16"),
         ({"SIGNING_SECRET": f"tiny{' ' * 20}"}, "SIGNING_SECRET: is too short or too simple; expected 16"),
     ],
 )

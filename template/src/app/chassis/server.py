@@ -4,6 +4,7 @@ May import http, observability, settings.
 """
 
 import asyncio
+import errno
 import logging
 import os
 import signal
@@ -17,12 +18,12 @@ import uvicorn
 
 from app.chassis.http.protocol import Protocol
 from app.chassis.observability.log import configure_logs
-from app.chassis.settings import ChassisSettings
+from app.chassis.settings import ChassisSettings, SettingsError
 
 __all__ = ["serve"]
 
 _log = logging.getLogger(__name__)
-_LAST_SECONDS = 2.0
+_LAST_SECONDS = 1.0
 _TOLD_BY_US = {
     "Invalid HTTP request received.",
     "Unsupported upgrade request.",
@@ -86,10 +87,27 @@ class _Server(uvicorn.Server):
         self.should_exit = True
 
 
+def _is_news(record: logging.LogRecord) -> bool:
+    return str(record.msg) not in _TOLD_BY_US and not isinstance(record.msg, OSError)
+
+
+def _not_listening(settings: ChassisSettings, error: OSError) -> str:
+    """Which setting is to blame: uvicorn stops with the error of the system as the reason."""
+    if error.errno == errno.EADDRINUSE:
+        return f"PORT: {settings.port} is in use on {settings.host}; expected a free port"
+    if error.errno in (errno.EACCES, errno.EPERM):
+        return "PORT: may not be listened on by this user; expected 1024 or more"
+    return "HOST: cannot be listened on; expected an address of this machine"
+
+
 def serve(service: Any, settings: ChassisSettings) -> int:
-    """Run the service until it is told to stop; returns 0 after a clean stop, 1 if it could not start."""
+    """Run the service until it is told to stop; returns 0 after a clean stop, 1 if it could not start.
+
+    Raises:
+        SettingsError: nothing can listen on HOST and PORT.
+    """
     configure_logs(settings, service.state.writer)
-    logging.getLogger("uvicorn.error").addFilter(lambda record: str(record.msg) not in _TOLD_BY_US)
+    logging.getLogger("uvicorn.error").addFilter(_is_news)
     protocol = type("Limited", (Protocol,), {"limits": settings, "metrics": service.state.metrics})
     config = uvicorn.Config(
         service,
@@ -104,12 +122,14 @@ def serve(service: Any, settings: ChassisSettings) -> int:
         proxy_headers=False,
         backlog=settings.server_backlog,
         timeout_keep_alive=settings.server_keep_alive_seconds,
-        timeout_graceful_shutdown=int(settings.server_shutdown_seconds) or 1,
+        timeout_graceful_shutdown=settings.server_shutdown_seconds,  # type: ignore[arg-type]  # it only waits so long
     )
     server = _Server(config, service)
     try:
         server.run()
     except SystemExit as stop:
+        if isinstance(stop.__context__, OSError) and not server.started:
+            raise SettingsError(_not_listening(settings, stop.__context__)) from None
         if server.started:
             _log.error("stopped by sys.exit() of something in the service", exc_info=stop)
         return 1 if stop.code or server.started else 0

@@ -5,6 +5,7 @@ May import database, observability, security, validation.
 
 import os
 import re
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self, TypeVar
 
@@ -100,18 +101,26 @@ class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSet
         return self
 
 
-def _weak_secrets(settings: ChassisSettings) -> Any:
+def _weak_secrets(settings: ChassisSettings) -> Iterator[str]:
     for name, field in type(settings).model_fields.items():
-        if SecretStr not in (field.annotation, *getattr(field.annotation, "__args__", ())):
+        if "SecretStr" not in str(field.annotation):
             continue
-        secret = getattr(settings, name)
-        value = secret.get_secret_value().strip() if secret else ""
-        if not value:
-            yield f"{name.upper()}: is missing; expected a secret of {_STRENGTH}"
-        elif secret == field.default or value.startswith(_PLACEHOLDER):
-            yield f"{name.upper()}: still has its placeholder; expected a secret of your own"
-        elif len(value) < 16 or len(set(value)) < 8:
-            yield f"{name.upper()}: is too short or too simple; expected {_STRENGTH}"
+        held = getattr(settings, name)
+        held = held.values() if isinstance(held, dict) else held
+        for secret in held if isinstance(held, Iterable) else (held,):
+            if problem := _weakness(secret.get_secret_value().strip() if secret else "", secret == field.default):
+                yield f"{name.upper()}: {problem}"
+                break
+
+
+def _weakness(value: str, is_default: bool) -> str | None:
+    if not value:
+        return f"is missing; expected a secret of {_STRENGTH}"
+    if is_default or value.startswith(_PLACEHOLDER):
+        return "still has its placeholder; expected a secret of your own"
+    if len(value) < 16 or len(set(value)) < 8:
+        return f"is too short or too simple; expected {_STRENGTH}"
+    return None
 
 
 def env_file() -> Path:

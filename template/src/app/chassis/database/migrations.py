@@ -17,12 +17,13 @@ from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from alembic.util import CommandError
 from sqlalchemy import Connection
 
 from app.chassis.about import project_root
 from app.chassis.database.columns import UtcDateTime
 from app.chassis.database.engine import Database
-from app.chassis.database.revisions import TEAM, rooms, version_table
+from app.chassis.database.revisions import TEAM, revisions, rooms, version_table
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.features import MigrationRoom
 from app.chassis.settings import load_settings
@@ -92,7 +93,7 @@ async def migrate(database: Database, to: str = "head") -> list[str]:
         to: `head`, `base`, a revision, or `-1` for one step back. Chassis rooms never go back.
 
     Returns:
-        A line "room: from -> to" for each room.
+        A line "room: from -> to" for each room. One that a newer release migrated is left as it is.
     """
 
     def action(connection: Connection) -> list[str]:
@@ -104,6 +105,10 @@ async def migrate(database: Database, to: str = "head") -> list[str]:
 
 def _move(connection: Connection, room: MigrationRoom, to: str) -> str:
     before, config = _current(connection, room), _config(room, connection)
+    if before and revisions(room.folder).is_ahead(frozenset(before.split(", "))):
+        if to != "head":
+            raise CommandError(f"the database is at {before}, which this release does not have")
+        return f"{room.name}: {before}, of a newer release: left as it is"
     move = command.downgrade if _is_back(config, before, to) else command.upgrade
     move(config, to)
     return f"{room.name}: {before or 'nothing'} -> {_current(connection, room) or 'nothing'}"

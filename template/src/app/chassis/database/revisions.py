@@ -4,6 +4,7 @@ May import about, columns, engine, features.
 """
 
 import ast
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
 from typing import Any
@@ -15,7 +16,7 @@ from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 from app.chassis.features import FEATURES, MigrationRoom
 
-__all__ = ["TEAM", "heads", "pending_rooms", "rooms", "version_table"]
+__all__ = ["TEAM", "Revisions", "pending_rooms", "revisions", "rooms", "version_table"]
 
 TEAM = "team"
 
@@ -31,16 +32,28 @@ def version_table(room: MigrationRoom) -> str:
     return "alembic_version" if room.name == TEAM else f"chassis_{room.name}_version"
 
 
+@dataclass(frozen=True, slots=True)
+class Revisions:
+    """Revisions of a room: all of them, and those that no other one follows."""
+
+    known: frozenset[str]
+    heads: frozenset[str]
+
+    def is_ahead(self, current: frozenset[str]) -> bool:
+        """Whether a newer release migrated the database: it stands at a revision this one does not have."""
+        return not current <= self.known
+
+
 @cache
-def heads(folder: Path) -> frozenset[str]:
-    """Revisions in `folder/versions` that no other one follows, read without running them."""
+def revisions(folder: Path) -> Revisions:
+    """The revisions in `folder/versions`, read without running them."""
     known, followed = set(), set()
     for path in sorted((folder / "versions").glob("*.py")):
         names = dict(_assignments(ast.parse(path.read_text(encoding="utf-8"))))
         before = names.get("down_revision") or ()
         known.add(names.get("revision", path.stem))
         followed |= {before} if isinstance(before, str) else set(before)
-    return frozenset(known - followed)
+    return Revisions(frozenset(known), frozenset(known - followed))
 
 
 def _assignments(tree: ast.Module) -> Any:
@@ -52,15 +65,22 @@ def _assignments(tree: ast.Module) -> Any:
 
 
 async def pending_rooms(database: Database) -> list[str]:
-    """Rooms whose tables are not where the revisions of this program say. Never creates anything."""
+    """Rooms whose tables lack a revision of this program. Never creates anything.
+
+    A database that a newer release migrated lacks none: that is how a release is rolled back.
+    """
 
     def action(connection: Connection) -> list[str]:
         tables = set(inspect(connection).get_table_names())
-        return [room.name for room in rooms() if _current(connection, room, tables) != heads(room.folder)]
+        return [room.name for room in rooms() if _is_behind(revisions(room.folder), _current(connection, room, tables))]
 
     async with database.reader.connect() as connection:
         behind: list[str] = await connection.run_sync(action)
         return behind
+
+
+def _is_behind(here: Revisions, current: frozenset[str]) -> bool:
+    return current != here.heads and not here.is_ahead(current)
 
 
 def _current(connection: Connection, room: MigrationRoom, tables: set[str]) -> frozenset[str]:
