@@ -14,7 +14,7 @@ class LogSettings(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
     log_level: Literal["debug", "info", "warning", "error"] = "info"
-    """Least important level that is written; `debug` also shows probes: `/livez`, `/readyz`, `/health` and `/metrics`."""
+    """Least important level that is written; `debug` also shows probes and `/metrics` that went well."""
     log_format: Literal["json", "text"] = "json"
     """`json`: one object a line, for machines; `text`: for eyes."""
     log_buffer_lines: int = Field(default=10_000, ge=100, le=1_000_000)
