@@ -24,6 +24,7 @@ _NO_NAME = re.compile(rb"[^!#$%&'*+.^_`|~0-9A-Za-z-]")
 _NO_VALUE = re.compile(rb"[\x00-\x08\x0a-\x1f\x7f]")
 # Between two machines, never passed on. Source: RFC 9110 §7.6.1.
 _OF_A_CONNECTION = frozenset((b"transfer-encoding", b"keep-alive", b"upgrade", b"te", b"trailer", b"proxy-connection"))
+_USUAL = frozenset((b"content-type", b"content-length", b"etag", b"link", b"location"))  # need no second look
 _OF_A_BODY = frozenset(
     (b"content-type", b"content-length", b"content-encoding", b"transfer-encoding", b"etag", b"last-modified")
 )
@@ -98,16 +99,16 @@ class Reply:
 
     def _start(self, message: Message) -> None:
         exchange = self._exchange
-        names = b"".join([name for name, _ in message["headers"]])
+        unusual = [name for name, _ in message["headers"] if name not in _USUAL]
         values = b"".join([value for _, value in message["headers"]])
-        if not 200 <= message["status"] < 600 or _NO_NAME.search(names) or _NO_VALUE.search(values):
+        if not 200 <= message["status"] < 600 or _NO_NAME.search(b"".join(unusual)) or _NO_VALUE.search(values):
             exchange.is_error_told = False
             raise ValueError("an answer whose status or headers HTTP does not know")
         exchange.status = message["status"]
         exchange.disarm_deadline()  # a stream may last
         headers = [*message["headers"], (b"x-request-id", exchange.request_id.encode("ascii"))]
         defaults = self._defaults
-        for name, _ in message["headers"]:
+        for name in unusual:
             if name in _DEFAULTS:  # a route that sets one itself wins
                 defaults = [pair for pair in defaults if pair[0] != name]
             elif name in _OF_A_CONNECTION:
