@@ -3,12 +3,15 @@
 import sys
 from importlib import import_module
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from app.chassis.about import project_root
 from app.chassis.database import migrations
 from app.chassis.database.columns import Base
+from app.chassis.database.engine import Database
+from app.chassis.database.settings import DatabaseSettings
 from app.chassis.features import MigrationRoom
 
 program = import_module("app.chassis.cli.main")
@@ -38,6 +41,17 @@ def test_migrate_to_nothing_is_told(monkeypatch: pytest.MonkeyPatch, capsys: pyt
     """A variable that is empty in a script must not decide where a database goes."""
     code, message = told(monkeypatch, capsys, "migrate", "--to", "")
     assert (code, message.partition(";")[0]) == (2, "not migrated: --to names nothing")
+
+
+def test_unknown_revision_is_told(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A wrong number is one message that says which there are."""
+    database = Database(DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db"))
+    monkeypatch.setattr(program, "load_service", lambda: SimpleNamespace(state=SimpleNamespace(database=database)))
+    code, message = told(monkeypatch, capsys, "migrate", "--to", "9999")
+    assert (code, message.count("\n")) == (2, 1)
+    assert "migrations/versions/" in message
 
 
 def test_migration_on_two_heads_is_told(

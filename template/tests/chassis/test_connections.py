@@ -3,6 +3,7 @@
 import re
 import socket
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
@@ -40,8 +41,8 @@ def test_trailer_is_no_header(service: ServiceProcess, name: str) -> None:
     assert raw_exchange(service.url, request).startswith(b"HTTP/1.1 200")
 
 
-def test_blank_lines_do_not_hold_a_connection(service: ServiceProcess) -> None:
-    """They end the keep-alive time, so the time for headers begins: after it the connection is closed."""
+def _send_blank_lines(service: ServiceProcess) -> None:
+    # They end the keep-alive time, so the time for headers begins: after it the connection is closed.
     received = _until_closed(service, b"GET /livez HTTP/1.1\r\nHost: localhost\r\n\r\n", b"\r\n")
     assert re.findall(rb"HTTP/1\.1 (\d+)", received) == [b"200", b"408"]
 
@@ -99,8 +100,8 @@ def test_authority_of_the_target_counts(service: ServiceProcess, target: bytes, 
     assert _until_closed(service, request).startswith(b"HTTP/1.1 " + status)
 
 
-def test_client_that_does_not_read_is_cut(service: ServiceProcess) -> None:
-    """A request whose answer has to wait for such a client holds its place so long and no longer (1 second here)."""
+def _read_nothing(service: ServiceProcess) -> None:
+    # A request whose answer has to wait for such a client holds its place so long and no longer.
     host, _, port = service.url.removeprefix("http://").rpartition(":")
     with socket.create_connection((host, int(port))) as connection:
         connection.sendall(b"GET /-probe/large HTTP/1.1\r\nHost: localhost\r\n\r\n")
@@ -109,6 +110,13 @@ def test_client_that_does_not_read_is_cut(service: ServiceProcess) -> None:
         while not any(line.get("request_id") == "behind-it" for line in service.lines):
             assert time.monotonic() < until, "it still waits"
             time.sleep(0.05)
+
+
+def test_nobody_holds_a_connection(service: ServiceProcess) -> None:
+    """Blank lines instead of a request, an answer that is not read: each has its time (1 second here)."""
+    with ThreadPoolExecutor() as pool:
+        for held in [pool.submit(hold, service) for hold in (_send_blank_lines, _read_nothing)]:
+            held.result()
 
 
 def _until_closed(service: ServiceProcess, *parts: bytes, is_answered: bool = True) -> bytes:

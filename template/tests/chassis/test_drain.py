@@ -6,11 +6,10 @@ import threading
 import time
 from pathlib import Path
 
-from app.chassis.testing import Client, ServiceProcess
+from app.chassis.testing import Client, Outcome, ServiceProcess, at_once
 
 
-def test_drain_answers_everything_it_accepted(tmp_path: Path) -> None:
-    """Requests in flight at SIGTERM finish; clients that stop at readiness 503 see no failure at all."""
+def _drain_answers_everything_it_accepted(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="0.6") as service:
         failures: list[str] = []
         counts: list[int] = []
@@ -61,8 +60,7 @@ def _wait_until(is_true: object, seconds: float = 10.0) -> None:
         time.sleep(0.01)
 
 
-def test_draining_service_says_so(tmp_path: Path) -> None:
-    """While it drains: readiness 503 with a reason, liveness 200, work done, connections announced closed."""
+def _draining_service_says_so(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, SERVER_DRAIN_SECONDS="20") as service:
         client = service.client()
         service.process.send_signal(signal.SIGTERM)
@@ -77,8 +75,7 @@ def test_draining_service_says_so(tmp_path: Path) -> None:
         assert service.stop(signal.SIGTERM) == 0  # a second signal does not wait for the drain
 
 
-def test_thread_that_does_not_end_does_not_hold_the_service(tmp_path: Path) -> None:
-    """A route in a thread cannot be cancelled: after its time the process leaves and says so, whatever signals come."""
+def _thread_that_does_not_end_does_not_hold_the_service(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, SERVER_SHUTDOWN_SECONDS="0.2") as service:
         host, _, port = service.url.removeprefix("http://").rpartition(":")
         with socket.create_connection((host, int(port))) as connection:
@@ -90,8 +87,7 @@ def test_thread_that_does_not_end_does_not_hold_the_service(tmp_path: Path) -> N
         service.wait_for_line("stopped, but not everything ended")
 
 
-def test_place_that_cannot_be_listened_on_is_told(tmp_path: Path) -> None:
-    """A port in use and a foreign address are settings that cannot be used: one message, exit code 2."""
+def _place_that_cannot_be_listened_on_is_told(tmp_path: Path) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         done = ServiceProcess(tmp_path, PORT=str(port)).run("serve")
@@ -100,3 +96,31 @@ def test_place_that_cannot_be_listened_on_is_told(tmp_path: Path) -> None:
     done = ServiceProcess(tmp_path, HOST="192.0.2.1").run("serve")
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.endswith("\nHOST: cannot be listened on; expected an address of this machine\n")
+
+
+outcome = at_once(
+    _drain_answers_everything_it_accepted,
+    _draining_service_says_so,
+    _thread_that_does_not_end_does_not_hold_the_service,
+    _place_that_cannot_be_listened_on_is_told,
+)
+
+
+def test_drain_answers_everything_it_accepted(outcome: Outcome) -> None:
+    """Requests in flight at SIGTERM finish; clients that stop at readiness 503 see no failure at all."""
+    outcome(_drain_answers_everything_it_accepted)
+
+
+def test_draining_service_says_so(outcome: Outcome) -> None:
+    """While it drains: readiness 503 with a reason, liveness 200, work done, connections announced closed."""
+    outcome(_draining_service_says_so)
+
+
+def test_thread_that_does_not_end_does_not_hold_the_service(outcome: Outcome) -> None:
+    """A route in a thread cannot be cancelled: after its time the process leaves and says so, whatever signals come."""
+    outcome(_thread_that_does_not_end_does_not_hold_the_service)
+
+
+def test_place_that_cannot_be_listened_on_is_told(outcome: Outcome) -> None:
+    """A port in use and a foreign address are settings that cannot be used: one message, exit code 2."""
+    outcome(_place_that_cannot_be_listened_on_is_told)

@@ -226,7 +226,7 @@ def test_preflight_names_the_methods_of_the_path(client: Client) -> None:
 
 
 def test_slow_and_too_many_requests_are_refused(service: ServiceProcess, client: Client) -> None:
-    """Beyond the limit (8 here) a request is 503 at once; one that takes too long (2 seconds here) is 504."""
+    """Beyond the limit (8 here) a request is 503 at once; one that takes too long (1.5 seconds here) is 504."""
     host, _, port = service.url.removeprefix("http://").rpartition(":")
     slow = [socket.create_connection((host, int(port)), timeout=30) for _ in range(8)]
     for path, connection in zip(["deaf", *["slow"] * 7], slow, strict=True):

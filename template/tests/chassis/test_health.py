@@ -9,7 +9,7 @@ from app.chassis.about import project_root
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.testing import Client, ServiceProcess
+from app.chassis.testing import Client, Outcome, ServiceProcess, at_once
 
 
 def test_healthy_service_says_so(client: Client) -> None:
@@ -23,8 +23,7 @@ def test_healthy_service_says_so(client: Client) -> None:
     assert report["version"]
 
 
-def test_unmigrated_service_lives_but_is_not_ready(tmp_path: Path) -> None:
-    """Traffic waits for the tables; the answer names the command. Once migrated it is ready by itself."""
+def _unmigrated_service_lives_but_is_not_ready(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, module="app") as service:
         client = service.client()
         assert client.request("GET", "/livez").status == 200
@@ -38,8 +37,7 @@ def test_unmigrated_service_lives_but_is_not_ready(tmp_path: Path) -> None:
         assert client.request("GET", "/readyz").status == 200
 
 
-def test_unusable_database_is_not_ready_and_answers_503(tmp_path: Path) -> None:
-    """A database that is no database: alive, not ready, and told without its details."""
+def _unusable_database_is_not_ready_and_answers_503(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path) as service:
         client = service.client()
         for file in tmp_path.glob("test.db*"):
@@ -90,3 +88,19 @@ def test_docs_page_needs_nobody_else(client: Client, contracts: dict[str, Any]) 
             assert file.headers["content-type"].startswith("text/css" if path.endswith("css") else "text/javascript")
     for path in ("/docs?version=v999", "/docs/other.js"):
         assert client.request("GET", path).error["code"] == "route_not_found"
+
+
+outcome = at_once(
+    _unmigrated_service_lives_but_is_not_ready,
+    _unusable_database_is_not_ready_and_answers_503,
+)
+
+
+def test_unmigrated_service_lives_but_is_not_ready(outcome: Outcome) -> None:
+    """Traffic waits for the tables; the answer names the command. Once migrated it is ready by itself."""
+    outcome(_unmigrated_service_lives_but_is_not_ready)
+
+
+def test_unusable_database_is_not_ready_and_answers_503(outcome: Outcome) -> None:
+    """A database that is no database: alive, not ready, and told without its details."""
+    outcome(_unusable_database_is_not_ready_and_answers_503)

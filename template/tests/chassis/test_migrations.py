@@ -17,7 +17,6 @@ from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.revisions import pending_rooms, revisions
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.testing import ServiceProcess
 
 
 @pytest.fixture
@@ -82,11 +81,3 @@ def test_older_release_serves_what_a_newer_one_migrated(tmp_path: Path, settings
     assert asyncio.run(migrate(Database(settings))) == ["team: 9999, of a newer release: left as it is"]
     with pytest.raises(CommandError, match="9999, which this release does not have"):
         asyncio.run(migrate(Database(settings), "base"))
-
-
-def test_unknown_revision_is_told(tmp_path: Path) -> None:
-    """A wrong number is one message and exit code 2."""
-    done = ServiceProcess(tmp_path).run("migrate", "--to", "9999")
-    assert done.returncode == 2
-    assert "migrations/versions/" in done.stderr
-    assert "Traceback" not in done.stderr

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from app.chassis.testing import Client
 
-CASES = int(os.environ.get("RANDOM_CASES", "150"))
+CASES = int(os.environ.get("RANDOM_CASES", "100"))
 
 texts = st.text(max_size=30)
 values: Any = st.recursive(

@@ -14,7 +14,7 @@ from app.chassis.database.settings import DatabaseSettings
 from app.chassis.observability.settings import LogSettings
 from app.chassis.security.settings import SecuritySettings
 from app.chassis.settings import ChassisSettings, ServerSettings, SettingsError, load_settings
-from app.chassis.testing import ServiceProcess
+from app.chassis.testing import Outcome, ServiceProcess, at_once
 
 TOKEN = "k3Jd9-x2Qm7Lw5Zt"
 GOOD = {"ENVIRONMENT": "production", "SECURITY_ALLOWED_HOSTS": "api.example.com", "OPERATIONS_TOKEN": TOKEN}
@@ -122,8 +122,7 @@ def test_production_wants_its_host_names(monkeypatch: pytest.MonkeyPatch) -> Non
     assert "SECURITY_ALLOWED_HOSTS: is missing" in problems(monkeypatch, **environment, SIGNING_SECRET=SIGNING_SECRET)
 
 
-def test_bad_settings_stop_the_service_with_exit_code_2(tmp_path: Path) -> None:
-    """One message, no trace."""
+def _bad_settings_stop_the_service_with_exit_code_2(tmp_path: Path) -> None:
     done = ServiceProcess(tmp_path, PORT="http", LOG_LEVEL="loud").run("serve")
     assert done.returncode == 2
     assert "PORT: is not a whole number" in done.stderr
@@ -165,8 +164,7 @@ def test_token_is_taken_without_the_spaces_around_it(monkeypatch: pytest.MonkeyP
     assert token.get_secret_value() == GOOD["OPERATIONS_TOKEN"]
 
 
-def test_settings_are_listed_without_secrets(tmp_path: Path) -> None:
-    """`python -m app settings` shows each variable; a slip of the pen in the file is pointed at."""
+def _settings_are_listed_without_secrets(tmp_path: Path) -> None:
     file = tmp_path / "test.env"
     secret = "OPERATIONS_TOKEN='hunter2\nhunter2=hunter2\nhunter2'"
     file.write_text(f"LOG_LEVL=debug\n{secret}\nhunter2\n", encoding="utf-8")
@@ -211,15 +209,13 @@ def test_every_setting_says_what_it_means() -> None:
     assert [name for name, field in ChassisSettings.model_fields.items() if not field.description] == []
 
 
-def test_more_than_one_process_is_refused(tmp_path: Path) -> None:
-    """What the embedded database cannot do is told, not tried."""
+def _more_than_one_process_is_refused(tmp_path: Path) -> None:
     done = ServiceProcess(tmp_path, WEB_CONCURRENCY="4").run("serve")
     assert done.returncode == 2
     assert "WEB_CONCURRENCY" in done.stderr
 
 
-def test_looking_at_the_service_changes_nothing(tmp_path: Path) -> None:
-    """Loading the program makes no file; its contract says whose it is."""
+def _looking_at_the_service_changes_nothing(tmp_path: Path) -> None:
     service = ServiceProcess(tmp_path, DATABASE_URL=f"sqlite+aiosqlite:///{tmp_path}/new/app.db")
     done = service.run("routes", "--json")
     assert done.returncode == 0
@@ -227,8 +223,7 @@ def test_looking_at_the_service_changes_nothing(tmp_path: Path) -> None:
     assert list(tmp_path.iterdir()) == []
 
 
-def test_service_in_production_starts_and_guards_its_metrics(tmp_path: Path) -> None:
-    """With real values it runs, and what is for operators asks for their token."""
+def _service_in_production_starts_and_guards_its_metrics(tmp_path: Path) -> None:
     with ServiceProcess(tmp_path, **GOOD) as service:
         client = service.client()
         assert client.request("GET", "/livez").status == 200
@@ -238,3 +233,37 @@ def test_service_in_production_starts_and_guards_its_metrics(tmp_path: Path) -> 
         assert b"http_request_duration_seconds_bucket" in client.request("GET", "/metrics", headers=token).body
         assert service.stop(signal.SIGINT) == 0  # Ctrl-C is a success, as a stop by the orchestrator is
         assert GOOD["OPERATIONS_TOKEN"] not in str(service.lines)
+
+
+outcome = at_once(
+    _bad_settings_stop_the_service_with_exit_code_2,
+    _settings_are_listed_without_secrets,
+    _more_than_one_process_is_refused,
+    _looking_at_the_service_changes_nothing,
+    _service_in_production_starts_and_guards_its_metrics,
+)
+
+
+def test_bad_settings_stop_the_service_with_exit_code_2(outcome: Outcome) -> None:
+    """One message, no trace."""
+    outcome(_bad_settings_stop_the_service_with_exit_code_2)
+
+
+def test_settings_are_listed_without_secrets(outcome: Outcome) -> None:
+    """`python -m app settings` shows each variable; a slip of the pen in the file is pointed at."""
+    outcome(_settings_are_listed_without_secrets)
+
+
+def test_more_than_one_process_is_refused(outcome: Outcome) -> None:
+    """What the embedded database cannot do is told, not tried."""
+    outcome(_more_than_one_process_is_refused)
+
+
+def test_looking_at_the_service_changes_nothing(outcome: Outcome) -> None:
+    """Loading the program makes no file; its contract says whose it is."""
+    outcome(_looking_at_the_service_changes_nothing)
+
+
+def test_service_in_production_starts_and_guards_its_metrics(outcome: Outcome) -> None:
+    """With real values it runs, and what is for operators asks for their token."""
+    outcome(_service_in_production_starts_and_guards_its_metrics)

@@ -2,5 +2,6 @@
 
 from app.chassis.testing.client import Answer, Client
 from app.chassis.testing.process import ServiceProcess
+from app.chassis.testing.scenarios import Outcome, at_once
 
-__all__ = ["Answer", "Client", "ServiceProcess"]
+__all__ = ["Answer", "Client", "Outcome", "ServiceProcess", "at_once"]
