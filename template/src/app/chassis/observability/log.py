@@ -8,7 +8,7 @@ import json
 import logging
 import time
 from collections.abc import Callable
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any
 
 from pydantic_core import to_json
@@ -79,12 +79,7 @@ def _line(event: dict[str, Any], form: Callable[[dict[str, Any]], bytes]) -> byt
 
 def _timestamp(seconds: float) -> str:
     whole, fraction = divmod(seconds, 1)
-    return f"{_second(whole)}.{int(fraction * 1000):03d}Z"
-
-
-@lru_cache(maxsize=2)  # many lines fall into the same second
-def _second(seconds: float) -> str:
-    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(seconds))
+    return time.strftime("%Y-%m-%dT%H:%M:%S", time.gmtime(whole)) + f".{int(fraction * 1000):03d}Z"
 
 
 def _as_json(event: dict[str, Any]) -> bytes:
