@@ -32,6 +32,12 @@ def test_odd_status_is_an_error_in_the_envelope(client: Client, raised: int, sta
     assert (answer.status, answer.error["status"]) == (status, status)
 
 
+def test_429_may_be_sent_again(client: Client) -> None:
+    """Refused before any work, whoever refused it."""
+    error = client.request("GET", "/-probe/status/429").error
+    assert (error["code"], error["retryable"]) == ("too_many_requests", True)
+
+
 @pytest.mark.parametrize("path", [b"/-probe/empty", b"/-probe/empty-stream"])
 def test_204_has_no_body_whatever_the_route_returned(service: ServiceProcess, path: bytes) -> None:
     """A body after 204 would be read as the beginning of the next answer."""

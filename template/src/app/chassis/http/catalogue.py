@@ -39,6 +39,7 @@ MEANINGS: dict[str, str] = {
     "content_encoding_unsupported": "Encoded bodies are not unpacked. Send it plain.",
     "validation_failed": "Input breaks a rule. `fields` names each: where it stands, what is wrong, what is expected.",
     "precondition_required": "A change must say which state it means. Send If-Match with the ETag that was read.",
+    "too_many_requests": "This caller asks too often. Nothing was done; send it again after `retry_after`.",
     "headers_too_large": "The headers together are larger than the limit in `expected`.",
     "internal": "A failure of the service. Report the request id.",
     "unavailable": "Something the service needs does not answer. Nothing was done; send it again after `retry_after`.",

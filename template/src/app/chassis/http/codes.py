@@ -55,6 +55,7 @@ TABLE: dict[str, Row] = {
     "content_encoding_unsupported": Row(415, "Content encoding not supported"),
     "validation_failed": Row(422, "Input not valid"),
     "precondition_required": Row(428, "Say which state you change"),
+    "too_many_requests": Row(429, "Too many requests", Retry.SAFE),
     "headers_too_large": Row(431, "Headers too large"),
     "internal": Row(500, "Internal error", Retry.IF_IDEMPOTENT),
     "unavailable": Row(503, "Not available now", Retry.SAFE),
