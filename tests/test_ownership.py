@@ -139,6 +139,24 @@ def test_update_leaves_theirs_that_a_release_removes_or_adds(own_template: Path,
     assert (service / "docs/chassis/new.md").exists()
 
 
+def test_update_brings_a_picture_of_ours_again(own_template: Path, service: Path) -> None:
+    """Copier merges lines only: an edited picture is the release's again, and no other edit is lost with it."""
+    picture = "docs/chassis/docs-page.png"
+    as_released = (service / picture).read_bytes()
+    (service / picture).write_bytes(as_released + b"\0the team's")
+    append(service / "Makefile", "the team's")
+    commit_all(service, "the team's work")
+    append(own_template / "template/mypy.ini", "of release 2")
+    release(own_template, "2.0.0")
+
+    update_service(service)
+
+    assert conflicts(service) == []
+    assert (service / picture).read_bytes() == as_released
+    assert text(service / "Makefile").endswith("# the team's\n")
+    assert text(service / "mypy.ini").endswith("# of release 2\n")
+
+
 def test_update_after_the_sample_is_removed_brings_no_folder_back(own_template: Path, service: Path) -> None:
     """A team that deleted all of api/ and domains/ finds neither again, not even empty."""
     for folder in ("src/app/api", "src/app/domains"):

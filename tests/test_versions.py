@@ -1,35 +1,16 @@
 """docs/chassis/versions.md as a team would live it: v2 beside v1, v1 announced to end, v1 deleted."""
 
-import http.client
 import json
 import re
 import shutil
-import signal
-import socket
-import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from conftest import ROOT, Render
-from tools import require, user_environment
+from serving import ask, run, served
+from tools import require
 
 PAGE = (ROOT / "template/docs/chassis/versions.md").read_text(encoding="utf-8")
-
-
-def run(service: Path, *command: str, **environment: str) -> str:
-    """Run a command in the service and return what it prints."""
-    done = subprocess.run(
-        command,
-        cwd=service,
-        env=user_environment(PYTHONPATH="src", **environment),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stdout + done.stderr
-    return done.stdout
 
 
 @pytest.fixture(scope="module")
@@ -47,37 +28,8 @@ def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@contextmanager
-def served(service: Path) -> Iterator[str]:
-    """Run the service and give its address."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = str(free.getsockname()[1])
-    environment = user_environment(PYTHONPATH="src", PORT=port, SERVER_DRAIN_SECONDS="0")
-    with (service / "service.log").open("w") as log:
-        command = [".venv/bin/python", "-m", "app", "serve"]
-        process = subprocess.Popen(command, cwd=service, env=environment, stdout=log, stderr=log)
-        try:
-            run(service, "python3", "ops/health.py", "--wait", "30", PORT=port)
-            yield f"127.0.0.1:{port}"
-        finally:
-            process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
-
-
-def ask(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
-    """Return status, headers (names in lower case) and body of a GET."""
-    connection = http.client.HTTPConnection(address, timeout=10)
-    try:
-        connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
-        answer = connection.getresponse()
-        return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
-    finally:
-        connection.close()
-
-
 def test_two_versions_answer_and_the_old_one_says_it_ends(service: Path) -> None:
-    """Path or header chooses; v1 tells when it ends and what is next, in every answer and in its contract."""
+    """Path or header chooses; v1 tells when it ends in every answer and in its contract; /docs leads to both."""
     with served(service) as address:
         for old in (
             ask(address, "/v1/items"),
@@ -96,6 +48,10 @@ def test_two_versions_answer_and_the_old_one_says_it_ends(service: Path) -> None
         contracts = [json.loads(ask(address, f"/{name}/openapi.json")[2]) for name in ("v1", "v2")]
         marked = [contract["paths"]["/items"]["get"].get("deprecated", False) for contract in contracts]
         assert marked == [True, False]
+        for path, shown in (("/docs", b"v2"), ("/docs?version=v1", b"v1")):
+            page = ask(address, path)[2]
+            assert b'data-contract="/%b/openapi.json"' % shown in page
+            assert [name for name in (b"v1", b"v2") if b'href="/docs?version=%b"' % name in page] == [b"v1", b"v2"]
     lines = [json.loads(line) for line in (service / "service.log").read_text().splitlines()]
     assert len([line for line in lines if line["event"] == "deprecated API version used"]) == 1
 

@@ -1,4 +1,4 @@
-"""Every outside program a test needs: its version, how it is had without root, what is skipped without it.
+"""Every outside program a test needs: its version, how it is had, what is skipped without it.
 
 Imports pytest and the standard library only. A test calls `require`; nothing else looks for programs.
 """
@@ -17,12 +17,14 @@ INSTALLED = Path(sys.executable).parent
 
 @dataclass(frozen=True)
 class Tool:
-    """One program: `had` says how to get it without root, `without` what is skipped when it is absent."""
+    """One program: `had` says how to get it, `without` what is skipped when it is absent."""
 
     name: str
     version: str
     had: str
     without: str
+    also: tuple[str, ...] = ()
+    """Other names of a program that does as well."""
 
 
 TOOLS = {
@@ -41,6 +43,13 @@ TOOLS = {
             "schemas of CI files",
         ),
         Tool("hadolint", "see pyproject.toml", "`make test` installs it in .tools", "lint of the Dockerfile"),
+        Tool(
+            "chromium",
+            "156 or newer",
+            "Debian's package chromium, which root alone can install, and `.ci/run` does",
+            "/docs in a real browser",
+            also=("chromium-browser", "google-chrome"),  # what other systems call it; GitHub's runners have them all
+        ),
     )
 }
 
@@ -48,10 +57,11 @@ TOOLS = {
 def require(name: str) -> str:
     """Return the path of a program named in TOOLS; without it, skip the test and say what is lost."""
     tool = TOOLS[name]
-    found = shutil.which(name, path=os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]))
-    if found is None:
-        pytest.skip(f"needs {tool.name} {tool.version} ({tool.had}); without it: {tool.without}")
-    return found
+    path = os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)])
+    for known in (name, *tool.also):
+        if found := shutil.which(known, path=path):
+            return found
+    pytest.skip(f"needs {tool.name} {tool.version} ({tool.had}); without it: {tool.without}")
 
 
 def user_environment(**more: str) -> dict[str, str]:
