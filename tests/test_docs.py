@@ -30,10 +30,11 @@ def targets(folder: Path) -> set[str]:
     return set(re.findall(r"^  make ([a-z-]+)", shown, re.MULTILINE))
 
 
-def make(folder: Path, environment: dict[str, str], *arguments: str) -> None:
-    """Run targets in a service; show what they printed if they fail."""
+def make(folder: Path, environment: dict[str, str], *arguments: str) -> str:
+    """Run targets in a service and return what they print; show it if they fail."""
     done = subprocess.run(["make", *arguments], cwd=folder, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
 
 
 @pytest.fixture
@@ -192,9 +193,18 @@ def test_new_domain_works_as_written(service: tuple[Path, dict[str, str]]) -> No
     for path, code in blocks:
         (folder / path).parent.mkdir(parents=True, exist_ok=True)
         (folder / path).write_text(code, encoding="utf-8")
+    (seeding,) = re.findall(r"```python\n(    .*\n)```", page("how-to/add-a-domain.md"))
+    seed = folder / "tests/service.py"
+    content = seed.read_text(encoding="utf-8")
+    seed.write_text(content.replace("    if client.request(", f"{seeding}    if client.request("), encoding="utf-8")
     make(folder, environment, "migration", "NAME=create notes")
+    recorded = make(folder, environment, "contract")
+    for case in ("create_note/ok", "create_note/validation_failed", "read_note/ok", "read_note/note_not_found"):
+        assert f"wrote contract/v1/{case}.json\n" in recorded
+    assert "missing" not in recorded
     make(folder, environment, "check")
-    make(folder, environment, "test", "ARGS=tests/chassis/test_routes.py -q")
+    conformance = " ".join(f"tests/chassis/test_{name}.py" for name in ("routes", "contract", "conformance"))
+    make(folder, environment, "test", f"ARGS=-q {conformance}")
     lesson = """## Ask
 ```console
 $ curl -s -H 'X-Request-ID: note-1' http://127.0.0.1:8000/v1/notes --json '{"text":"Buy string"}'

@@ -42,6 +42,7 @@ TOOLS = {
             "`make test` installs it in .tools",
             "schemas of CI files",
         ),
+        Tool("npm", "10 or newer", "Node.js brings it", "structural comparison of contracts by oasdiff"),
         Tool("hadolint", "see pyproject.toml", "`make test` installs it in .tools", "lint of the Dockerfile"),
         Tool(
             "chromium",

@@ -1,10 +1,15 @@
 """Every route the team has, without naming one: taken from the contract of each version."""
 
+import json
+import re
 from typing import Any
 
 import pytest
+from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # its types are a package of their own
 
 from app.chassis.about import about
+from app.chassis.http import fails_with
+from app.chassis.http.openapi import with_clean_names
 from app.chassis.http.paging import page_links
 from app.chassis.testing import Client
 from app.chassis.testing.team import Team
@@ -117,17 +122,67 @@ def test_contract_says_whose_it_is(contracts: dict[str, Any]) -> None:
 
 
 def test_every_answer_is_declared_with_its_envelope(contracts: dict[str, Any]) -> None:
-    """The contract shows `data` and `meta` for every success, and the error envelope for everything else."""
+    """The contract shows `data` and `meta` for every success, `error` and `meta` for everything else."""
     for contract in contracts.values():
-        for item in contract["paths"].values():
-            for operation in (item[m] for m in METHODS if m in item):
-                for status, response in operation["responses"].items():
-                    schema = response.get("content", {}).get("application/json", {}).get("schema")
-                    if status[0] in "45d":
-                        assert schema == {"$ref": "#/components/schemas/ErrorEnvelope"}, operation
-                    elif schema is not None:
-                        name = schema["$ref"].rpartition("/")[2]
-                        assert contract["components"]["schemas"][name]["required"] == ["data", "meta"]
+        schemas = contract["components"]["schemas"]
+        for _, _, _, operation in operations({"": contract}):
+            for status, response in operation["responses"].items():
+                schema = response.get("content", {}).get("application/json", {}).get("schema")
+                if schema is not None:
+                    members = schemas[schema["$ref"].rpartition("/")[2]]["required"]
+                    assert members == (["error", "meta"] if status[0] in "45d" else ["data", "meta"]), operation
+
+
+def test_every_failure_is_declared_with_its_codes_and_an_example_of_each(contracts: dict[str, Any]) -> None:
+    """`code` is an enum of the route's own codes; each has an example under its status that fits the schema."""
+    for contract in contracts.values():
+        shared = contract["components"]
+        for _, _, _, operation in operations({"": contract}):
+            codes, shown = set[str](), set[str]()
+            for status, response in operation["responses"].items():
+                if not status.isdigit() or int(status) < 400:
+                    continue
+                media = response["content"]["application/json"]
+                for code, reference in media["examples"].items():
+                    example = (
+                        shared["examples"][reference["$ref"].rpartition("/")[2]] if "$ref" in reference else reference
+                    )
+                    error = example["value"]["error"]
+                    assert (error["code"], error["status"]) == (code.partition(".")[0], int(status))
+                    Draft202012Validator({**media["schema"], "components": shared}).validate(example["value"])
+                    shown.add(error["code"])
+                envelope = shared["schemas"][media["schema"]["$ref"].rpartition("/")[2]]
+                codes = set(envelope["properties"]["error"]["allOf"][1]["properties"]["code"]["enum"])
+            assert shown == codes, operation["operationId"]
+
+
+def test_names_of_schemas_are_clean(contracts: dict[str, Any]) -> None:
+    """Client generators make class names of them."""
+    for contract in contracts.values():
+        assert [name for name in contract["components"]["schemas"] if not re.fullmatch("[A-Z][A-Za-z0-9]*", name)] == []
+        assert not [
+            key for key in re.findall(r'"\$ref": "#/([^"]*)"', json.dumps(contract)) if not _found(contract, key)
+        ]
+
+
+def _found(contract: dict[str, Any], path: str) -> bool:
+    node: Any = contract
+    for key in path.split("/"):
+        node = node.get(key, {})
+    return bool(node)
+
+
+def test_two_schemas_of_one_clean_name_are_refused() -> None:
+    """A generator would give both one class."""
+    document = {"components": {"schemas": {"Page_Item": {}, "PageItem": {}}}}
+    with pytest.raises(ValueError, match="PageItem, Page_Item; rename one"):
+        with_clean_names(document)
+
+
+def test_unknown_code_is_refused_where_it_is_declared() -> None:
+    """A slip of the pen in `fails_with` stops the service from starting."""
+    with pytest.raises(ValueError, match="found the code 'no_such_code'"):
+        fails_with("not_found", "no_such_code")
 
 
 @pytest.mark.parametrize("accept", ["application/json", "*/*", "text/html", "application/xml;q=0.1"])

@@ -14,7 +14,7 @@ ServiceError
 A domain derives its own from a kind and names a `code`; `http/codes.py` gives the kind its status.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import ClassVar, Literal
 
@@ -30,6 +30,7 @@ __all__ = [
     "ServiceError",
     "UnauthenticatedError",
     "UnavailableError",
+    "error_kinds",
 ]
 
 Place = Literal["body", "query", "path", "header", "cookie"]
@@ -128,3 +129,10 @@ class UnavailableError(ServiceError):
     """Refused before any work was done; safe to send again after `retry_after` seconds."""
 
     code = "unavailable"
+
+
+def error_kinds(base: type[ServiceError] = ServiceError) -> Iterator[type[ServiceError]]:
+    """Every error class that is imported, kinds and the domains' own."""
+    for child in base.__subclasses__():
+        yield child
+        yield from error_kinds(child)

@@ -10,7 +10,8 @@ from app.chassis.about import project_root
 
 __all__ = ["SampleError", "remove"]
 
-_SAMPLE = ("src/app/api/v1/items", "src/app/domains/items", "tests/items", "contract/v1/items")
+_OPERATIONS = ("list_items", "create_item", "read_item", "replace_item", "delete_item")
+_SAMPLE = ("src/app/api/v*/items", "src/app/domains/items", "tests/items", *(f"contract/v*/{o}" for o in _OPERATIONS))
 
 
 class SampleError(Exception):
@@ -20,7 +21,7 @@ class SampleError(Exception):
 def remove() -> Iterator[str]:
     """Delete the sample's folders, then write a revision that drops its table. A second run does what is left to do."""
     root = project_root()
-    found = [root / path for path in _SAMPLE if (root / path).exists()]
+    found = [path for pattern in _SAMPLE for path in sorted(root.glob(pattern))]
     for path in found:
         shutil.rmtree(path)
         yield f"removed {path.relative_to(root)}"
@@ -35,3 +36,6 @@ def remove() -> Iterator[str]:
     if done.returncode:
         raise SampleError(f"the table's revision was not written:\n{done.stderr.strip()[-2000:]}")
     yield f"wrote {Path(done.stdout.strip()).relative_to(root)}; `make migrate` drops the table and its rows"
+    for document in sorted(root.glob("contract/v*/openapi.json")):
+        document.unlink()
+        yield f"removed {document.relative_to(root)}, which `make contract` writes anew"

@@ -44,4 +44,21 @@ def _begin(folder: Path, old: int, new: int) -> Iterator[str]:
     partial.rename(target)
     for path in sorted(target.rglob("*.py")):
         yield f"wrote {path.relative_to(project_root())}"
+    if contract := _recorded_of(old, new):
+        shown = contract.relative_to(project_root())
+        yield f"wrote {shown}, what v{old} answers; run `make contract` after a change"
     yield f"v{old} is served on. When callers shall leave it, declare DEPRECATED in src/app/api/v{old}/__init__.py"
+
+
+def _recorded_of(old: int, new: int) -> Path | None:
+    """The recorded cases of the old version, said of the new one; `make contract` adds its openapi.json."""
+    source, target = (project_root() / "contract" / f"v{number}" for number in (old, new))
+    files = sorted(source.glob("*/*.json"))
+    if not files or target.exists():
+        return None
+    for file in files:
+        copy = target / file.parent.name / file.name
+        copy.parent.mkdir(parents=True, exist_ok=True)
+        content = file.read_text(encoding="utf-8").replace(f"/v{old}/", f"/v{new}/")
+        copy.write_text(content.replace(f'"api_version": "v{old}"', f'"api_version": "v{new}"'), encoding="utf-8")
+    return target

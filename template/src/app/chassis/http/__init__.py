@@ -1,6 +1,7 @@
 """HTTP as routes see it. Team code imports from here."""
 
 from app.chassis.http.deprecation import Deprecated
+from app.chassis.http.failures import fails_with
 from app.chassis.http.location import Location
 from app.chassis.http.paging import Page, Paging
 from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
@@ -22,4 +23,5 @@ __all__ = [
     "Router",
     "Schema",
     "Write",
+    "fails_with",
 ]

@@ -1,14 +1,13 @@
 """What each error code means, for people: `/errors`, where the `type` of an error leads, and docs/chassis/errors.md.
 
-May import codes, errors, routing.
+May import codes, errors, failures, routing.
 """
-
-from collections.abc import Iterator
 
 from pydantic import BaseModel
 
-from app.chassis.errors import ServiceError
-from app.chassis.http.codes import TABLE, CodedHTTPError, Retry, row_of
+from app.chassis.errors import error_kinds
+from app.chassis.http.codes import TABLE, CodedHTTPError, Retry
+from app.chassis.http.failures import known_rows
 from app.chassis.http.routing import Router
 
 __all__ = ["MEANINGS", "ErrorMeaning", "catalogue", "catalogue_page", "catalogue_router"]
@@ -61,20 +60,11 @@ class ErrorMeaning(BaseModel):
 
 def catalogue() -> list[ErrorMeaning]:
     """Every code of the chassis, then those of the domains, whose docstrings are their meaning."""
-    rows = {code: (row, MEANINGS[code]) for code, row in TABLE.items()}
-    for kind in _below(ServiceError):
-        if kind.code not in rows:
-            rows[kind.code] = row_of(kind), " ".join((kind.__doc__ or "").split())
+    meanings = {kind.code: " ".join((kind.__doc__ or "").split()) for kind in error_kinds()} | MEANINGS
     return [
-        ErrorMeaning(code=code, status=row.status, title=row.title, retry=row.retry, meaning=meaning)
-        for code, (row, meaning) in rows.items()
+        ErrorMeaning(code=code, status=row.status, title=row.title, retry=row.retry, meaning=meanings[code])
+        for code, row in known_rows().items()
     ]
-
-
-def _below(kind: type[ServiceError]) -> Iterator[type[ServiceError]]:
-    for child in kind.__subclasses__():
-        yield child
-        yield from _below(child)
 
 
 def catalogue_page() -> str:

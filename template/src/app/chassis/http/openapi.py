@@ -1,35 +1,35 @@
-"""The OpenAPI document tells what is really sent: the envelope for every status. May import envelope."""
+"""The OpenAPI document tells what is really sent: the envelope for every status.
 
+May import contract, deprecation, envelope, failures.
+"""
+
+import logging
+import re
 from typing import Any
 
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
+from app.chassis.contract.recordings import Case, ContractError, cases_of, contract_folder
+from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
+from app.chassis.http.failures import codes_of, error_example, known_rows
 
-__all__ = ["enveloped_openapi"]
+__all__ = ["enveloped_openapi", "with_clean_names"]
 
+_log = logging.getLogger(__name__)
 _REF = "#/components/schemas/"
-_ERROR = {
-    "application/json": {"schema": {"$ref": f"{_REF}ErrorEnvelope"}},
-    "application/problem+json": {"schema": {"$ref": f"{_REF}Problem"}},
+_PROBLEM = {"schema": {"$ref": f"{_REF}Problem"}}
+_ANY_OTHER = {
+    "description": "Any other error, from before a route is reached",
+    "content": {
+        "application/json": {"schema": {"$ref": f"{_REF}ErrorEnvelope"}},
+        "application/problem+json": _PROBLEM,
+    },
 }
-# What any route can answer, whatever it does; `default` covers the rest of the table.
-_ALWAYS = {
-    "400": "Malformed request",
-    "404": "Not found",
-    "405": "Method not allowed",
-    "413": "Body too large",
-    "500": "Internal error",
-    "503": "Not available now",
-    "504": "Took too long",
-    "default": "Any other error",
-}
-_WITH_VERSION = {"412": "It changed since you read it", "428": "If-Match is missing"}
-_WITH_BODY = {"408": "Request came too slowly", "415": "Content type not supported", "422": "Input not valid"}
 
 
-def enveloped_openapi(app: FastAPI, *, is_deprecated: bool) -> dict[str, Any]:
+def enveloped_openapi(app: FastAPI, deprecated: Deprecated | None) -> dict[str, Any]:
     """FastAPI's document with each JSON success wrapped in `data`/`meta` and each error answer declared."""
     document = get_openapi(
         title=app.title,
@@ -40,11 +40,19 @@ def enveloped_openapi(app: FastAPI, *, is_deprecated: bool) -> dict[str, Any]:
         servers=app.servers,
         separate_input_output_schemas=app.separate_input_output_schemas,
     )
-    schemas: dict[str, Any] = document.setdefault("components", {}).setdefault("schemas", {})
+    components: dict[str, Any] = document.setdefault("components", {})
+    schemas: dict[str, Any] = components.setdefault("schemas", {})
+    examples: dict[str, Any] = components.setdefault("examples", {})
+    if deprecated is not None and deprecated.sunset is not None:
+        document["info"]["x-sunset"] = deprecated.sunset.isoformat()
+    recorded = _recorded(app.version)
     for path in document.get("paths", {}).values():
-        for operation in path.values():
-            _wrap_operation(operation, schemas)
-            if is_deprecated:
+        for method, operation in path.items():
+            _wrap_successes(operation, schemas)
+            _declare_failures(operation, method.upper(), app.version, components)
+            for case in recorded.get(operation["operationId"], ()):
+                _show(case, operation)
+            if deprecated is not None:
                 operation["deprecated"] = True
     for unused in [name for name in schemas if name in ("HTTPValidationError", "ValidationError") or _is_page(name)]:
         del schemas[unused]  # replaced by an envelope
@@ -52,54 +60,88 @@ def enveloped_openapi(app: FastAPI, *, is_deprecated: bool) -> dict[str, Any]:
         schema = model.model_json_schema(ref_template=_REF + "{model}", mode="serialization")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
-    document["components"]["schemas"] = dict(sorted(schemas.items()))
-    return document
+    components["examples"] = dict(sorted(examples.items()))
+    return with_clean_names(document)
 
 
-def _wrap_operation(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
-    responses: dict[str, Any] = operation["responses"]
-    for status, response in responses.items():
+def _wrap_successes(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
+    for status, response in operation["responses"].items():
         content = response.get("content", {}).get("application/json")
-        if content is None or not status.startswith("2"):
-            continue
-        content["schema"] = {"$ref": _REF + _envelope_of(content.get("schema", {}), operation, schemas)}
-    declared = dict(_ALWAYS)
-    if "requestBody" in operation:
-        declared |= _WITH_BODY
-    elif operation.get("parameters"):
-        declared["422"] = _WITH_BODY["422"]
-    else:
-        responses.pop("422", None)
+        if content is not None and status.startswith("2"):
+            content["schema"] = {"$ref": _REF + _envelope_of(content.get("schema", {}), operation, schemas)}
+
+
+def _declare_failures(operation: dict[str, Any], method: str, version: str, components: dict[str, Any]) -> None:
+    responses: dict[str, Any] = operation["responses"]
     headers = {p["name"].lower(): p for p in operation.get("parameters", ()) if p["in"] == "header"}
     if "if-none-match" in headers:
         responses["304"] = {"description": "Not changed since the version If-None-Match names"}
     if "if-match" in headers:
         headers["if-match"]["required"] = True  # its absence is 428, not 422, so the parameter itself is optional
-        declared |= _WITH_VERSION
-    for status, meaning in declared.items():
-        described = responses.get(status, {}).get("description", meaning)
-        described = meaning if described == "Validation Error" else described
-        responses[status] = {"description": described, "content": _ERROR}
-    for status, response in responses.items():
-        if status[0] in "45":
-            response["content"] = _ERROR
-    operation["responses"] = dict(sorted(responses.items()))
+    codes, rows = codes_of(operation), known_rows()
+    envelope = {"schema": {"$ref": _REF + _error_of(operation, codes, components["schemas"])}}
+    for status in [status for status in responses if status[0] in "45"]:
+        del responses[status]  # FastAPI's own 422, or one that says no code
+    for code in codes:
+        status = str(rows[code].status)
+        name, example = error_example(code, rows[code], method, version)
+        components["examples"][name] = example
+        content = {"application/json": {**envelope, "examples": {}}, "application/problem+json": _PROBLEM}
+        response = responses.setdefault(status, {"description": "", "content": content})
+        response["content"]["application/json"]["examples"][code] = {"$ref": f"#/components/examples/{name}"}
+        response["description"] = "; or ".join(filter(None, (response["description"], rows[code].title)))
+    operation["responses"] = dict(sorted(responses.items())) | {"default": _ANY_OTHER}
+
+
+def _recorded(version: str) -> dict[str, list[Case]]:
+    cases: dict[str, list[Case]] = {}
+    try:
+        for case in cases_of(contract_folder(), version):
+            cases.setdefault(case.operation, []).append(case)
+    except ContractError as error:  # the tests refuse it; a service that runs shows its document without examples
+        _log.warning("recorded answers not shown", extra={"reason": str(error)})
+    return cases
+
+
+def _show(case: Case, operation: dict[str, Any]) -> None:
+    """Put a recorded answer among the examples of its status, in the place of a made one."""
+    if case.response is None or case.response.body is None:
+        return
+    content = operation["responses"].get(str(case.response.status), {}).get("content", {})
+    kind = case.response.headers.get("content-type", "")
+    if kind in content:
+        content[kind].setdefault("examples", {})[case.name] = {"summary": case.name, "value": case.response.body}
+
+
+def _error_of(operation: dict[str, Any], codes: list[str], schemas: dict[str, Any]) -> str:
+    """Name of the error envelope of one operation, whose `code` is one of those it answers with."""
+    name = f"{operation['operationId']}_error"
+    code = {"type": "object", "required": ["code"], "properties": {"code": {"type": "string", "enum": codes}}}
+    schemas[name] = {
+        "type": "object",
+        "description": "What the operation answers when it fails.",
+        "required": ["error", "meta"],
+        "properties": {
+            "error": {"allOf": [{"$ref": f"{_REF}ErrorBody"}, code]},
+            "meta": {"$ref": f"{_REF}Meta"},
+        },
+    }
+    return name
 
 
 def _envelope_of(schema: dict[str, Any], operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     """Name of the envelope component for a payload schema; made on first use."""
     payload, meta = schema, {"$ref": f"{_REF}Meta"}
     inner = schema.get("$ref", "").removeprefix(_REF)
-    name = f"{inner or operation['operationId']}Envelope"
+    name = f"{inner or operation['operationId']}_envelope"
     if _is_page(inner):
         page = schemas[inner]
         payload = page["properties"]["data"]
         meta = {"$ref": f"{_REF}PagedMeta"}
         schemas["PagedMeta"] = _paged_meta()
-        name = inner.removeprefix("Page_").strip("_") + "PageEnvelope"
+        name = inner.removeprefix("Page_").strip("_") + "_page_envelope"
     schemas[name] = {
         "type": "object",
-        "title": name,
         "required": ["data", "meta"],
         "properties": {"data": payload, "meta": meta},
     }
@@ -116,3 +158,34 @@ def _paged_meta() -> dict[str, Any]:
     schema["properties"]["page"] = {"$ref": f"{_REF}PageMeta"}
     schema["required"] = [*schema["required"], "page"]
     return schema
+
+
+def with_clean_names(document: dict[str, Any]) -> dict[str, Any]:
+    """The document with schemas named as generators like them: `Page_Item_` becomes `PageItem`, sorted.
+
+    Raises:
+        ValueError: two schemas would get one name.
+    """
+    schemas = document["components"]["schemas"]
+    names = {name: _clean(name) for name in sorted(schemas)}
+    if len(set(names.values())) < len(names):
+        taken = sorted(name for name in names if list(names.values()).count(names[name]) > 1)
+        raise ValueError(f"found schemas that differ in their punctuation only: {', '.join(taken)}; rename one")
+    document["components"]["schemas"] = {clean: {**schemas[name], "title": clean} for name, clean in names.items()}
+    renamed: dict[str, Any] = _renamed(document, {_REF + name: _REF + clean for name, clean in names.items()})
+    return renamed
+
+
+def _clean(name: str) -> str:
+    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", name))
+
+
+def _renamed(node: Any, names: dict[str, str]) -> Any:
+    if isinstance(node, list):
+        return [_renamed(entry, names) for entry in node]
+    if not isinstance(node, dict):
+        return node
+    return {
+        key: names.get(value, value) if key == "$ref" and isinstance(value, str) else _renamed(value, names)
+        for key, value in node.items()
+    }

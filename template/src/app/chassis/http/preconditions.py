@@ -12,6 +12,8 @@ from app.chassis.http.codes import CodedHTTPError
 
 __all__ = ["ExpectedVersion", "NewTag", "ReadTag"]
 
+# What can match, declared so that clients know; anything else is 400, or 412 when it is a tag of another kind.
+_DECLARED = {"anyOf": [{"type": "string", "const": "*"}, {"type": "string", "pattern": '^"[0-9]{1,18}"$'}]}
 _TAG = re.compile(r'"(?P<version>[0-9]{1,18})"|(W/)?"[^"]*"')
 _EXPECTED = 'If-Match: "<version>", as the ETag of your last read says'
 
@@ -48,7 +50,9 @@ async def _new_tag(response: Response) -> TagSetter:
     return TagSetter(response, None)
 
 
-async def _expected_version(if_match: Annotated[str | SkipJsonSchema[None], Header()] = None) -> int | None:
+async def _expected_version(
+    if_match: Annotated[str | SkipJsonSchema[None], Header(json_schema_extra=_DECLARED)] = None,
+) -> int | None:
     if if_match is None:
         raise PreconditionRequiredError("If-Match is missing", expected=_EXPECTED)
     if if_match.strip() == "*":

@@ -79,7 +79,7 @@ class VersionApp(FastAPI):
     def openapi(self) -> dict[str, Any]:
         """OpenAPI document in which every answer has its envelope."""
         if self.openapi_schema is None:
-            self.openapi_schema = enveloped_openapi(self, is_deprecated=self.deprecated is not None)
+            self.openapi_schema = enveloped_openapi(self, self.deprecated)
         return self.openapi_schema
 
 

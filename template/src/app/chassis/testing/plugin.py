@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
@@ -10,7 +10,21 @@ from app.chassis.testing.client import Client
 from app.chassis.testing.process import ServiceProcess
 from app.chassis.testing.team import Team, team
 
+if TYPE_CHECKING:
+    from app.chassis.testing.explore import Exploration  # it would slow down every run
+
 __all__: list[str] = []
+
+explored: dict[str, "Exploration"] = {}
+"""What the conformance test reached of each version, for the last lines of the run."""
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which statuses each route was seen to answer with."""
+    for version, done in explored.items():
+        terminalreporter.section(f"statuses reached in {version}", sep="-")
+        for line in done.table():
+            terminalreporter.line(line)
 
 
 @pytest.fixture(scope="session")

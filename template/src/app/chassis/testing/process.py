@@ -22,13 +22,15 @@ _START_SECONDS = 30.0
 class ServiceProcess:
     """Starts, watches and stops the service. As a context manager it is stopped whatever happens."""
 
-    def __init__(self, folder: Path, *, module: str = "app.chassis.testing.serve", **environment: str) -> None:
+    def __init__(
+        self, folder: Path, *, module: str = "app.chassis.testing.serve", command: str = "serve", **environment: str
+    ) -> None:
         self.folder = folder
         self.lines: list[dict[str, Any]] = []
         self.url = ""
         self._clients: list[Client] = []
         self._listening = threading.Event()
-        self._command = [sys.executable, "-m", module, *(["serve"] if module == "app" else [])]
+        self._command = [sys.executable, "-m", module, *([command] if module == "app" else [])]
         self._environment = os.environ | {
             "ENVIRONMENT": "test",
             "ENV_FILE": "",

@@ -5,7 +5,19 @@ from typing import Annotated
 from fastapi import Path
 
 from app.api.v1.items.schemas import ItemIn, ItemOut
-from app.chassis.http import MAX_ID, ExpectedVersion, Location, NewTag, Page, Paging, Read, ReadTag, Router, Write
+from app.chassis.http import (
+    MAX_ID,
+    ExpectedVersion,
+    Location,
+    NewTag,
+    Page,
+    Paging,
+    Read,
+    ReadTag,
+    Router,
+    Write,
+    fails_with,
+)
 from app.domains.items import service
 
 router = Router(prefix="/items", tags=["items"])
@@ -19,7 +31,7 @@ async def list_items(work: Read, paging: Paging) -> Page[ItemOut]:
     return paging.page_of(ItemOut, items, total)
 
 
-@router.post("", status_code=201, summary="Create an item")
+@router.post("", status_code=201, summary="Create an item", responses=fails_with("item_name_taken"))
 async def create_item(work: Write, body: ItemIn, tag: NewTag, location: Location) -> ItemOut:
     item = await service.create_item(work, **body.model_dump())
     tag.set(item.version)
@@ -27,20 +39,29 @@ async def create_item(work: Write, body: ItemIn, tag: NewTag, location: Location
     return ItemOut.model_validate(item)
 
 
-@router.get("/{item_id}", summary="Read an item")
+@router.get("/{item_id}", summary="Read an item", responses=fails_with("item_not_found"))
 async def read_item(work: Read, item_id: ItemId, tag: ReadTag) -> ItemOut:
     item = await service.read_item(work, item_id)
     tag.set(item.version)
     return ItemOut.model_validate(item)
 
 
-@router.put("/{item_id}", summary="Replace an item; If-Match names the version you read")
+@router.put(
+    "/{item_id}",
+    summary="Replace an item; If-Match names the version you read",
+    responses=fails_with("item_not_found", "item_changed", "item_name_taken"),
+)
 async def replace_item(work: Write, item_id: ItemId, body: ItemIn, expected: ExpectedVersion, tag: NewTag) -> ItemOut:
     item = await service.replace_item(work, item_id, expected_version=expected, **body.model_dump())
     tag.set(item.version)
     return ItemOut.model_validate(item)
 
 
-@router.delete("/{item_id}", status_code=204, summary="Delete an item; If-Match names the version you read")
+@router.delete(
+    "/{item_id}",
+    status_code=204,
+    summary="Delete an item; If-Match names the version you read",
+    responses=fails_with("item_not_found", "item_changed"),
+)
 async def delete_item(work: Write, item_id: ItemId, expected: ExpectedVersion) -> None:
     await service.delete_item(work, item_id, expected_version=expected)

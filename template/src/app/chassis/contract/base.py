@@ -1,0 +1,129 @@
+"""What was released, read from git and never from the working tree. May import recordings."""
+
+import json
+import subprocess
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from app.chassis.contract.recordings import Case, ContractError, parsed
+
+__all__ = ["Base", "NothingReleasedError", "find_base"]
+
+_RELEASES = "v[0-9]*"
+_BRANCHES = ("origin/main", "origin/master", "main", "master")
+
+
+class NothingReleasedError(Exception):
+    """There is nothing yet that a client could rely on."""
+
+
+@dataclass(frozen=True)
+class Base:
+    """A commit whose contract clients rely on; `name` says which, `why` how it was chosen."""
+
+    root: Path
+    name: str
+    why: str
+
+    def document(self, version: str) -> dict[str, Any]:
+        """OpenAPI document of one released version.
+
+        Raises:
+            ContractError: it is no OpenAPI document.
+        """
+        path = f"contract/{version}/openapi.json"
+        try:
+            document = json.loads(self._read(path))
+            document["paths"], document["components"]["schemas"]
+        except (ValueError, KeyError, TypeError) as error:
+            raise ContractError(
+                f"{self.name}:{path}: cannot be read: {error!r}; expected an OpenAPI document"
+            ) from None
+        return dict(document)
+
+    def cases(self, version: str) -> Iterator[Case]:
+        """Recorded cases of one released version.
+
+        Raises:
+            ContractError: a file is no case.
+        """
+        for path in self._files:
+            parts = path.split("/")
+            if parts[:2] == ["contract", version] and len(parts) == 4 and path.endswith(".json"):
+                yield parsed(self.root / path, self._read(path))
+
+    @cached_property
+    def versions(self) -> list[str]:
+        """Versions with a released document."""
+        return [path.split("/")[1] for path in self._files if path.endswith("/openapi.json")]
+
+    @cached_property
+    def _files(self) -> list[str]:
+        return _git(self.root, "ls-tree", "-r", "--name-only", self.name, "--", "contract").decode().splitlines()
+
+    def _read(self, path: str) -> bytes:
+        return _git(self.root, "show", f"{self.name}:./{path}")
+
+
+def find_base(root: Path, given: str | None) -> Base:
+    """The last release tag before HEAD, else where this branch left the default one; or the commit that is given.
+
+    Raises:
+        NothingReleasedError: there is no release and no contract on the default branch.
+        ContractError: it cannot be told, or a release has no contract.
+    """
+    base = _chosen(root, given)
+    if base.versions:
+        return base
+    if base.why == _MERGE_BASE:
+        raise NothingReleasedError(f"no release tag {_RELEASES}, and no contract in {base.name} ({base.why})")
+    raise ContractError(
+        f"{base.name} ({base.why}) holds no contract/vN/openapi.json; expected the one clients rely on: "
+        "`make contract`, commit, release again; or BASE=<commit that has one>"
+    )
+
+
+_MERGE_BASE = "where this branch left the default branch"
+
+
+def _chosen(root: Path, given: str | None) -> Base:
+    if _says(root, "rev-parse", "--git-dir") is None:
+        raise ContractError(f"{root}: no git repository, or no git; expected the repository that holds the releases")
+    if given:
+        if _says(root, "rev-parse", "--verify", "--quiet", f"{given}^{{commit}}") is None:
+            raise ContractError(f"BASE={given}: git knows no such commit; expected a tag, a branch or a commit")
+        return Base(root, given, "as BASE says")
+    if _says(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
+        raise NothingReleasedError("no commit yet")
+    if tag := _says(root, "describe", "--tags", "--abbrev=0", "--match", _RELEASES):
+        return Base(root, tag, "the last release tag")
+    if _says(root, "rev-parse", "--is-shallow-repository") == "true":
+        raise ContractError(
+            "a shallow clone shows no release; expected the whole history with its tags: "
+            "`git fetch --unshallow --tags`, in CI fetch-depth: 0 or GIT_DEPTH: 0"
+        )
+    origin = _says(root, "symbolic-ref", "--quiet", "--short", "refs/remotes/origin/HEAD")
+    for branch in filter(None, (origin, *_BRANCHES)):
+        if common := _says(root, "merge-base", "HEAD", branch):
+            return Base(root, common[:12], _MERGE_BASE)
+    raise ContractError(
+        f"no release tag {_RELEASES} and none of {', '.join(_BRANCHES)}; expected one, or BASE=<commit>"
+    )
+
+
+def _git(root: Path, *arguments: str) -> bytes:
+    command = ["git", "-C", str(root), *arguments]
+    done = subprocess.run(command, capture_output=True, check=False)  # noqa: S603  # git, with our own words
+    if done.returncode:
+        raise ContractError(f"git {arguments[0]}: {done.stderr.decode(errors='replace').strip()}")
+    return done.stdout
+
+
+def _says(root: Path, *arguments: str) -> str | None:
+    try:
+        return _git(root, *arguments).decode().strip()
+    except (ContractError, OSError):
+        return None

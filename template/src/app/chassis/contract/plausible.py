@@ -1,0 +1,73 @@
+"""A value that a JSON Schema allows and a person could have written. Imports nothing of the chassis."""
+
+from typing import Any
+
+__all__ = ["plausible_value"]
+
+# Of JSON Schema's `format`, those that pydantic declares.
+_FORMATS = {
+    "date-time": "2030-01-31T12:00:00Z",
+    "date": "2030-01-31",
+    "time": "12:00:00",
+    "duration": "PT5M",
+    "uuid": "00000000-0000-4000-8000-000000000001",
+    "email": "ada@example.com",
+    "uri": "https://example.com/",
+    "ipv4": "192.0.2.1",
+    "ipv6": "2001:db8::1",
+    "binary": "text",
+}
+
+
+def plausible_value(schema: dict[str, Any], contract: dict[str, Any], depth: int = 0) -> Any:
+    """What the schema gives as an example, a default or a choice; else something small of its type.
+
+    A `pattern` is not read: a text that must match one needs an example beside it.
+    """
+    schema = _resolved(schema, contract)
+    if schema.get("examples"):
+        return schema["examples"][0]
+    for given in ("example", "const", "default"):
+        if given in schema:
+            return schema[given]
+    if "enum" in schema:
+        return schema["enum"][0]
+    kind = schema.get("type")
+    kind = kind[0] if isinstance(kind, list) else kind
+    if kind == "object" or "properties" in schema:
+        required = schema.get("required", ()) if depth < 20 else ()
+        return {name: plausible_value(schema["properties"][name], contract, depth + 1) for name in required}
+    if kind == "array":
+        return [plausible_value(schema.get("items", {}), contract, depth + 1)] * schema.get("minItems", 0)
+    return _plain(kind, schema)
+
+
+def _resolved(schema: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]:
+    if "$ref" in schema:
+        return _resolved(
+            contract["components"]["schemas"][schema["$ref"].rpartition("/")[2]] | _beside(schema), contract
+        )
+    for choice in ("anyOf", "oneOf"):
+        if choice in schema:
+            return _resolved(schema[choice][0], contract) | _beside(schema)
+    for part in schema.get("allOf", ()):
+        schema = _resolved(part, contract) | schema
+    return schema
+
+
+def _beside(schema: dict[str, Any]) -> dict[str, Any]:
+    return {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "oneOf")}
+
+
+def _plain(kind: str | None, schema: dict[str, Any]) -> Any:
+    if kind in ("integer", "number"):
+        low, high = schema.get("minimum"), schema.get("maximum")
+        low = schema["exclusiveMinimum"] + 1 if "exclusiveMinimum" in schema else low
+        at_least = 1 if low is None else max(1, low)
+        return at_least if high is None else min(at_least, high)
+    if kind == "boolean":
+        return True
+    if kind == "null":
+        return None
+    text = str(_FORMATS.get(schema.get("format", ""), "text"))
+    return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]

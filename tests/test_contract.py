@@ -1,0 +1,388 @@
+"""docs/chassis/contract.md as a team would live it: record, release, break, waive. The tables are the promise."""
+
+import json
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import Render
+from tools import require, user_environment
+
+ROUTES = "src/app/api/v1/items/routes.py"
+SCHEMAS = "src/app/api/v1/items/schemas.py"
+ERRORS = "src/app/domains/items/errors.py"
+
+# What the released service has beyond the sample, so that everything can be narrowed.
+RELEASED = (ROUTES, "paging: Paging)", 'paging: Paging, kind: Literal["tool", "part"] = "tool")')
+
+NEW_ROUTE = '@router.get("/{item_id}/name")\nasync def read_name(item_id: ItemId) -> str:\n    return "name"\n\n\n'
+
+# What changes -> (file, as released, as changed), and what `make contract-check` must say.
+BREAKS = {
+    "removed path": ((ROUTES, 'prefix="/items"', 'prefix="/things"'), "v1.list_items.removed", "GET /items is gone"),
+    "removed method": (
+        (ROUTES, "@router.delete(", "@Router().delete("),
+        "v1.delete_item.removed",
+        "DELETE /items/{item_id} is gone",
+    ),
+    "removed response field": (
+        (SCHEMAS, "    note: str | None\n", ""),
+        "v1.read_item.response",
+        '"note" is a required property',
+    ),
+    "new required field": (
+        (SCHEMAS, "    name: Name\n", "    name: Name\n    colour: Annotated[str, Field(exclude=True)]\n"),
+        "v1.create_item.request",
+        "body /colour is missing",
+    ),
+    "narrowed enum": (
+        (ROUTES, '"tool", "part"]', '"tool"]'),
+        "v1.list_items.request",
+        "query /kind is not one of the choices",
+    ),
+    "narrowed range": ((SCHEMAS, "le=1_000_000", "le=1_000"), "v1.create_item.request", "expected 1000 or less"),
+    "narrowed length": (
+        (SCHEMAS, "min_length=3", "min_length=5"),
+        "v1.create_item.request",
+        "expected at least 5 characters",
+    ),
+    "changed type": (
+        (
+            SCHEMAS,
+            "    created_at: datetime\n",
+            "    created_at: Annotated[int, BeforeValidator(lambda at: at.second)]\n",
+        ),
+        "v1.read_item.response",
+        'is not of type "string"',
+    ),
+    "no longer nullable": (
+        (
+            SCHEMAS,
+            "Note = Annotated[str | None, Field(max_length=500, examples=[None])]",
+            "Note = Annotated[str, Field(max_length=500)]",
+        ),
+        "v1.create_item.request",
+        "body /note is not a text",
+    ),
+    "now nullable": (
+        (
+            SCHEMAS,
+            "    contact_email: str\n",
+            "    contact_email: Annotated[str | None, BeforeValidator(lambda _: None)]\n",
+        ),
+        "v1.read_item.ok",
+        "had a text at /data/contact_email, now null",
+    ),
+    "no longer optional": (
+        (SCHEMAS, "    quantity: Quantity = 0\n", "    quantity: Quantity\n"),
+        "v1.create_item.request",
+        "body /quantity is missing",
+    ),
+    "changed status": ((ROUTES, "status_code=201", "status_code=200"), "v1.create_item.ok", "had status 201, now 200"),
+    "changed error code": (
+        ((ERRORS, '"item_name_taken"', '"name_taken"'), (ROUTES, '"item_name_taken"', '"name_taken"')),
+        "v1.create_item.code.item_name_taken",
+        "does not fail with item_name_taken any more",
+    ),
+}
+
+HARMLESS = {
+    "new optional field": (
+        SCHEMAS,
+        "    name: Name\n",
+        "    name: Name\n    colour: Annotated[str | None, Field(exclude=True)] = None\n",
+    ),
+    "new response field": (SCHEMAS, "    version: int\n", '    colour: str = "none"\n    version: int\n'),
+    "new route": (
+        ROUTES,
+        "@router.put(\n",
+        f"{NEW_ROUTE}@router.put(\n",
+    ),
+    "wider range": (SCHEMAS, "le=1_000_000", "le=2_000_000"),
+    "longer text": (SCHEMAS, "max_length=500", "max_length=600"),
+    "wider enum": (ROUTES, '"tool", "part"]', '"tool", "part", "spare"]'),
+    "new error code": (
+        ROUTES,
+        'responses=fails_with("item_not_found")',
+        'responses=fails_with("item_not_found", "gone")',
+    ),
+    "optional that was required": (
+        SCHEMAS,
+        "    contact_email: Email\n",
+        '    contact_email: Email = "nobody@example.com"\n',
+    ),
+    "other words": (ROUTES, "List items, newest first", "All items"),
+}
+
+
+def run(service: Path, *command: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run a command in the service."""
+    environment = user_environment(PYTHONPATH="src", **environment)
+    return subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
+
+
+def git(service: Path, *arguments: str) -> str:
+    """Run git as somebody."""
+    done = run(service, "git", "-c", "user.name=A", "-c", "user.email=a@example.com", *arguments)
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def change(service: Path, *changes: tuple[str, str, str]) -> None:
+    """Edit files; what is replaced must be there."""
+    for name, old, new in changes:
+        path = service / name
+        source = path.read_text(encoding="utf-8")
+        assert old in source, (name, old)
+        path.write_text(source.replace(old, new), encoding="utf-8")
+
+
+def checked(service: Path, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run what `make contract-check` runs."""
+    return run(service, ".venv/bin/python", "-m", "app", "contract", "check", **environment)
+
+
+@pytest.fixture(scope="module")
+def released(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a service that was recorded and released. Not to be written."""
+    require("make"), require("uv")
+    folder = tmp_path_factory.mktemp("contract") / "a service"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    imports = "from typing import Annotated\n"
+    change(folder, (ROUTES, imports, imports.replace("Annotated", "Annotated, Literal")), RELEASED)
+    change(folder, (SCHEMAS, "from pydantic import Field", "from pydantic import BeforeValidator, Field  # noqa: F401"))
+    done = run(folder, "make", "contract")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "wrote contract/v1/openapi.json" in done.stdout
+    git(folder, "init", "--quiet")
+    git(folder, "add", "--all")
+    git(folder, "commit", "--quiet", "--message", "first")
+    git(folder, "tag", "v1.0.0")
+    return folder
+
+
+@pytest.fixture
+def service(released: Path, tmp_path: Path) -> Path:
+    """Return a copy of the released service, with its history."""
+    folder = tmp_path / "service"
+    shutil.copytree(released, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    (folder / ".venv").symlink_to(released / ".venv")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def without_node(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return a PATH with git and nothing else."""
+    folder = tmp_path_factory.mktemp("path")
+    (folder / "git").symlink_to(require("git"))
+    return str(folder)
+
+
+@pytest.mark.parametrize("name", BREAKS)
+def test_breaking_change_is_refused(service: Path, without_node: str, name: str) -> None:
+    """Each is found without Node, named for a waiver, and told by what a client would see."""
+    changes, named, told = BREAKS[name]
+    change(service, *([changes] if isinstance(changes[0], str) else changes))
+    done = checked(service, PATH=without_node)
+    assert (done.returncode, done.stderr) == (1, ""), done.stdout + done.stderr
+    assert f"BREAKS {named}\n" in done.stdout, done.stdout
+    assert told in done.stdout
+    assert "not compared by oasdiff: found no npm" in done.stdout
+
+
+@pytest.mark.parametrize("name", HARMLESS)
+def test_harmless_change_passes(service: Path, without_node: str, name: str) -> None:
+    """A client of the release does not notice."""
+    change(service, HARMLESS[name])
+    done = checked(service, PATH=without_node)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert done.stdout.endswith("nothing a client relies on is broken\n")
+
+
+def test_oasdiff_tells_exactly_what_changed_where_node_is(service: Path) -> None:
+    """All harmless changes at once pass it; a narrowed length is told in its words."""
+    require("npm")
+    change(service, *HARMLESS.values())
+    done = checked(service)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert "v1: documents compared by oasdiff\n" in done.stdout
+    change(service, BREAKS["narrowed length"][0])
+    done = checked(service)
+    assert "BREAKS v1.create_item.request-property-min-length-increased\n" in done.stdout, done.stdout
+    assert "POST /items: the `name` request property's minLength was increased from `3` to `5`" in done.stdout
+
+
+def test_recording_again_changes_nothing(service: Path) -> None:
+    """`make contract` on an unchanged service writes nothing, so its diff is what a change did."""
+    done = run(service, "make", "contract")
+    assert (done.returncode, done.stdout) == (0, ""), done.stdout + done.stderr
+    assert git(service, "status", "--porcelain", "--untracked-files=no") == ""
+
+
+def test_recording_a_break_does_not_silence_it(service: Path, without_node: str) -> None:
+    """The base is what git holds of the release; whatever the working tree says, the break stays one."""
+    change(service, BREAKS["changed status"][0])
+    tested = run(service, "make", "test", "ARGS=-q tests/chassis/test_contract.py")
+    assert tested.returncode == 2
+    assert "contract/v1/create_item/ok.json: response/status: recorded 201, now 200" in tested.stdout
+    assert "`make contract` records it anew" in tested.stdout
+    recorded = run(service, "make", "contract")
+    assert "wrote contract/v1/create_item/ok.json" in recorded.stdout, recorded.stderr
+    git(service, "commit", "--quiet", "--all", "--message", "re-recorded")
+    assert "BREAKS v1.create_item.ok\n" in checked(service, PATH=without_node).stdout
+
+
+def waive(service: Path, *waivers: tuple[str, str]) -> None:
+    """Write a waiver for each break, until a day."""
+    tables = [f'[[waiver]]\nbreak = "{name}"\nreason = "nobody minds it"\nuntil = {until}\n' for name, until in waivers]
+    (service / "contract/waivers.toml").write_text("\n".join(tables), encoding="utf-8")
+
+
+def test_waiver_lets_a_break_pass_until_its_day(service: Path, without_node: str) -> None:
+    """For one break, or for all of an operation; one that ended counts no more, one that is not needed is named."""
+    change(service, BREAKS["changed status"][0])
+    waive(service, ("v1.create_item", "2999-01-01"), ("v1.read_item", "2999-01-01"))
+    passed = checked(service, PATH=without_node)
+    assert passed.returncode == 0, passed.stdout
+    assert "waived until 2999-01-01 v1.create_item.ok: nobody minds it\n" in passed.stdout
+    assert "waiver v1.read_item lets nothing pass: delete it\n" in passed.stdout
+    waive(service, ("v1.create_item.ok", "2999-01-01"), ("v1.create_item.status", "2001-01-01"))
+    ended = checked(service, PATH=without_node)
+    assert ended.returncode == 1
+    assert "BREAKS v1.create_item.ok\n" not in ended.stdout
+    assert "the waiver ended on 2001-01-01; expected a later day, or no break" in ended.stdout
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("[[waiver]\n", "cannot be read: "),
+        ("[[waiver]]\n", "waiver.1.break is missing; expected a value"),
+        (
+            '[[waiver]]\nbreak = "v1"\nreason = "nobody minds it"\nuntil = 2999-01-01\n',
+            "waiver.1.break has the wrong form",
+        ),
+        (
+            '[[waiver]]\nbreak = "v1.x"\nreason = "no"\nuntil = 2999-01-01\n',
+            "waiver.1.reason is too short; expected at least 10",
+        ),
+        ('[[waiver]]\nbreak = "v1.x"\nreason = "nobody minds it"\nuntil = "soon"\n', "waiver.1.until is not a date"),
+        ("allow = 1\n", "allow is not known here"),
+    ],
+)
+def test_waivers_that_cannot_be_used_are_told(service: Path, content: str, told: str) -> None:
+    """One line, exit status 2: path, what is wrong, what is expected."""
+    (service / "contract/waivers.toml").write_text(content, encoding="utf-8")
+    done = checked(service)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("not done: contract/waivers.toml: ")
+    assert told in done.stderr
+    assert len(done.stderr.splitlines()) == 1
+
+
+def test_base_is_told_or_its_absence_is(service: Path, tmp_path: Path) -> None:
+    """Nothing released is good; a base that should be there and is not, or cannot be read, is exit status 2."""
+    told = checked(service, GIT_DIR=str(tmp_path / "nowhere"))
+    assert (told.returncode, told.stdout) == (2, "")
+    assert "no git repository" in told.stderr
+    told = run(service, "make", "contract-check", "BASE=no-such-commit")
+    assert told.returncode == 2
+    assert "BASE=no-such-commit: git knows no such commit; expected a tag, a branch or a commit" in told.stderr
+    git(service, "tag", "--delete", "v1.0.0")
+    git(service, "branch", "--move", "main")
+    told = checked(service)
+    assert "where this branch left the default branch" in told.stdout.splitlines()[0]
+    git(service, "rm", "--quiet", "--cached", "contract/v1/openapi.json")
+    git(service, "commit", "--quiet", "--message", "no contract yet")
+    told = checked(service)
+    assert (told.returncode, told.stderr) == (0, "")
+    assert told.stdout.startswith("nothing released: no release tag v[0-9]*, and no contract in ")
+    git(service, "tag", "v2.0.0")
+    told = checked(service)
+    assert told.returncode == 2
+    assert (
+        "v2.0.0 (the last release tag) holds no contract/vN/openapi.json; expected the one clients rely on"
+        in told.stderr
+    )
+    (service / "contract/v1/openapi.json").write_text("{")
+    git(service, "add", "--all")
+    git(service, "commit", "--quiet", "--message", "broken")
+    git(service, "tag", "v3.0.0")
+    told = checked(service)
+    assert told.returncode == 2
+    assert "v3.0.0:contract/v1/openapi.json: cannot be read" in told.stderr
+
+
+def test_shallow_clone_is_no_answer(service: Path, tmp_path: Path) -> None:
+    """CI fetches one commit by default: that nothing was released cannot be told from it."""
+    clone = tmp_path / "clone"
+    git(service, "commit", "--quiet", "--allow-empty", "--message", "second")
+    git(service, "clone", "--quiet", "--depth=1", "--no-tags", f"file://{service}", str(clone))
+    (clone / ".venv").symlink_to(service / ".venv")
+    told = checked(clone)
+    assert told.returncode == 2
+    assert "a shallow clone shows no release; expected the whole history with its tags" in told.stderr
+
+
+def test_new_route_begins_its_cases(service: Path) -> None:
+    """`make contract` tries a plausible request for what is new, and names the cases a person must write."""
+    change(
+        service,
+        HARMLESS["new route"],
+        (ROUTES, '"/{item_id}/name")', '"/{item_id}/name", responses=fails_with("item_changed"))'),
+    )
+    done = run(service, "make", "contract")
+    assert done.returncode == 0, done.stderr
+    assert "wrote contract/v1/read_name/ok.json\n" in done.stdout
+    assert "missing contract/v1/read_name/item_changed.json: write its request; then `make contract`\n" in done.stdout
+    case = json.loads((service / "contract/v1/read_name/ok.json").read_text(encoding="utf-8"))
+    assert case["request"] == {"method": "GET", "path": "/v1/items/1/name"}
+    assert case["response"]["body"]["data"] == "name"
+    tested = run(service, "make", "test", "ARGS=-q tests/chassis/test_contract.py tests/chassis/test_conformance.py")
+    assert tested.returncode == 0, tested.stdout
+    assert "read_name     200: " in tested.stdout
+
+
+def test_answer_that_varies_must_say_so(service: Path) -> None:
+    """Nothing is written as long as two runs differ at a place that `varies` does not name."""
+    name = service / "contract/v1/read_name/ok.json"
+    change(
+        service,
+        HARMLESS["new route"],
+        (ROUTES, '-> str:\n    return "name"', '-> dict[str, float]:\n    return {"at": __import__("time").time()}'),
+    )
+    done = run(service, "make", "contract")
+    assert done.returncode == 2
+    assert "contract/v1/read_name/ok.json: not the same twice: /body/data/at: recorded " in done.stderr
+    assert not name.exists()
+    name.parent.mkdir()
+    name.write_text('{"request": {"method": "GET", "path": "/v1/items/1/name"}, "varies": ["/body/data/at"]}')
+    assert run(service, "make", "contract").returncode == 0
+    first = name.read_text(encoding="utf-8")
+    assert run(service, "make", "contract").stdout == ""
+    assert name.read_text(encoding="utf-8") == first
+
+
+def test_broken_case_stops_the_recording(service: Path) -> None:
+    """One line with its path; no other file is touched."""
+    (service / "contract/v1/read_item/ok.json").write_text("{")
+    change(service, HARMLESS["other words"])
+    done = run(service, "make", "contract")
+    assert done.returncode == 2
+    assert done.stderr.startswith("not done: contract/v1/read_item/ok.json: is not a JSON object")
+    assert git(service, "status", "--porcelain", "--untracked-files=no").split() == [
+        "M",
+        "contract/v1/read_item/ok.json",
+        "M",
+        ROUTES,
+    ]
+
+
+def test_case_that_is_answered_otherwise_stops_the_recording(service: Path) -> None:
+    """A case named by a code must get that code; the file says which request to mend."""
+    change(service, ("contract/v1/read_item/item_not_found.json", "/v1/items/404", "/v1/items/2"))
+    done = run(service, "make", "contract")
+    assert done.returncode == 2
+    told = "contract/v1/read_item/item_not_found.json: is answered with 200; expected item_not_found: mend the request"
+    assert told in done.stderr
