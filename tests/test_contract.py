@@ -83,7 +83,17 @@ BREAKS = {
     "changed error code": (
         ((ERRORS, '"item_name_taken"', '"name_taken"'), (ROUTES, '"item_name_taken"', '"name_taken"')),
         "v1.create_item.code.item_name_taken",
-        "does not fail with item_name_taken any more",
+        "does not fail with item_name_taken any more, as it did in v1.0.0",
+    ),
+    "removed parameter": (
+        (ROUTES, ', kind: Literal["tool", "part"] = "tool")', ")"),
+        "v1.list_items.parameter.kind",
+        "GET /items ignores the query parameter kind, which it read in v1.0.0",
+    ),
+    "code of another status": (
+        (ERRORS, "class ItemNameTakenError(ConflictError)", "class ItemNameTakenError(PreconditionFailedError)"),
+        "v1.create_item.code.item_name_taken",
+        "POST /items fails with item_name_taken as 412, no more as 409, as it did in v1.0.0",
     ),
 }
 

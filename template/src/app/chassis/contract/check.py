@@ -34,9 +34,8 @@ def breaks_of_version(base: Base, version: str, contract: dict[str, Any], team: 
         yield Break(f"{version}.{old[key].id}.removed", f"{' '.join(key)} is gone; {base.name} had it")
     kept = {key: operation for key, operation in old.items() if key in new}
     for key, operation in kept.items():
-        for code in sorted(operation.codes - new[key].codes):
-            told = f"{' '.join(key)} does not fail with {code} any more; clients of {base.name} wait for that code"
-            yield Break(f"{version}.{operation.id}.code.{code}", told)
+        for name, told in _gone(operation, new[key]):
+            yield Break(f"{version}.{operation.id}.{name}", f"{' '.join(key)} {told} {base.name}")
     by_id = {operation.id: operation for operation in kept.values()}
     cases = [case for case in base.cases(version) if case.operation in by_id and case.response is not None]
     with fresh_client(team) as client:
@@ -47,6 +46,17 @@ def breaks_of_version(base: Base, version: str, contract: dict[str, Any], team: 
         document = _for_old_clients(released, set(kept))
         for finding in explore(document, version, client, team, is_only_allowed=True).findings:
             yield Break(f"{version}.{finding.operation}.{finding.kind}", finding.told)
+
+
+def _gone(old: Operation, new: Operation) -> Iterator[tuple[str, str]]:
+    """What no request would show: codes nobody provoked, parameters that are now ignored."""
+    for code, status in old.codes.items():
+        if code not in new.codes:
+            yield f"code.{code}", f"does not fail with {code} any more, as it did in"
+        elif new.codes[code] != status:
+            yield f"code.{code}", f"fails with {code} as {new.codes[code]}, no more as {status}, as it did in"
+    for place, name in sorted(old.parameters - new.parameters):
+        yield f"parameter.{name}", f"ignores the {place} parameter {name}, which it read in"
 
 
 def _by_path(contract: dict[str, Any]) -> dict[tuple[str, str], Operation]:
@@ -79,6 +89,8 @@ def _broken(case: Case, answer: Recorded) -> Iterator[str]:
     elif old.status >= 400 and old.body:
         if (was := old.body["error"]["code"]) != (code := answer.body["error"]["code"]):
             yield f"had the code {was}, now {code}"
+        elif old.body["error"]["retryable"] != answer.body["error"]["retryable"]:
+            yield f"was {'' if old.body['error']['retryable'] else 'not '}retryable, now the opposite"
     else:
         yield from (f"had the header {name}, now none" for name in old.headers if name not in answer.headers)
         yield from _lost(old.body, answer.body, "")

@@ -23,14 +23,15 @@ _METHODS = ("get", "put", "post", "delete", "patch")
 
 
 class Operation:
-    """One operation of a contract: its method, path template and the codes it fails with."""
+    """One operation of a contract: its method, path template, parameters, and the codes it fails with by status."""
 
     def __init__(self, contract: dict[str, Any], method: str, template: str) -> None:
         self.method = method.upper()
         self.template = template
         self.about: dict[str, Any] = contract["paths"][template][method]
         self.id: str = self.about["operationId"]
-        self.codes = frozenset(_codes(contract, self.about))
+        self.codes = dict(_codes(self.about))
+        self.parameters = {(one["in"], one["name"]) for one in self.about.get("parameters", ())}
 
     def fails_in(self, case: Case) -> bool:
         """Whether the case is named by an error."""
@@ -48,12 +49,11 @@ def operations_of(contract: dict[str, Any]) -> dict[str, Operation]:
     return {operation.id: operation for operation in found}
 
 
-def _codes(contract: dict[str, Any], operation: dict[str, Any]) -> Iterator[str]:
-    for response in operation["responses"].values():
-        reference = response.get("content", {}).get("application/json", {}).get("schema", {}).get("$ref", "")
-        schema = contract["components"]["schemas"].get(reference.rpartition("/")[2], {})
-        for part in schema.get("properties", {}).get("error", {}).get("allOf", ()):
-            yield from part.get("properties", {}).get("code", {}).get("enum", ())
+def _codes(operation: dict[str, Any]) -> Iterator[tuple[str, int]]:
+    for status, response in operation["responses"].items():
+        if status[0] in "45":
+            for name in response["content"]["application/json"]["examples"]:
+                yield name.partition(".")[0], int(status)
 
 
 @contextmanager
@@ -117,8 +117,9 @@ def _turn(case: Case, operations: dict[str, Operation]) -> tuple[int, str, str]:
 def _filler(case: Case, client: Client, team: Team) -> Callable[[Any], Any]:
     def answer_to(reference: re.Match[str]) -> Any:
         path, pointer = reference["path"], reference["pointer"]
-        found: Any = client.request("GET", path, headers=team.headers("GET", path), check=False).json
+        answer = client.request("GET", path, headers=team.headers("GET", path), check=False)
         try:
+            found: Any = answer.json
             for key in pointer.split("/")[1:]:
                 found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, ValueError, TypeError):

@@ -104,13 +104,14 @@ def _recorded(version: str) -> dict[str, list[Case]]:
 
 
 def _show(case: Case, operation: dict[str, Any]) -> None:
-    """Put a recorded answer among the examples of its status, in the place of a made one."""
+    """Put a recorded answer among the examples of its status; one of an error only where its code is declared."""
     if case.response is None or case.response.body is None:
         return
     content = operation["responses"].get(str(case.response.status), {}).get("content", {})
-    kind = case.response.headers.get("content-type", "")
-    if kind in content:
-        content[kind].setdefault("examples", {})[case.name] = {"summary": case.name, "value": case.response.body}
+    media = content.get(case.response.headers.get("content-type", ""), {})
+    examples = media.setdefault("examples", {})
+    if case.response.status < 400 or case.name.partition(".")[0] in examples:
+        examples[case.name] = {"summary": case.name, "value": case.response.body}
 
 
 def _error_of(operation: dict[str, Any], codes: list[str], schemas: dict[str, Any]) -> str:

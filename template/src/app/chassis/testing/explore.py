@@ -124,7 +124,8 @@ class _Explorer:
             headers = self.team.headers("GET", above)
             self.client.close()  # the service may have closed it meanwhile
             answer = self.client.request("GET", f"/{self.version}{above}", headers=headers, check=False)
-            things = answer.data if answer.status == 200 else ()
+            is_list = answer.status == 200 and answer.headers.get("content-type") == "application/json"
+            things = answer.data if is_list else ()
             yield from (thing["id"] for thing in things if isinstance(thing, dict) and "id" in thing)
 
     def _ask(self, case: Any, operation: Operation) -> None:
