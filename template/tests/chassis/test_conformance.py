@@ -6,10 +6,10 @@ CONFORMANCE_EXAMPLES sends so many random requests a route on top. Needs no edit
 import os
 from typing import Any
 
+from app.chassis.contract.explore import explore
 from app.chassis.contract.record import proposals
-from app.chassis.contract.recordings import cases_of, contract_folder
 from app.chassis.contract.replay import fresh_client, operations_of, replayed
-from app.chassis.testing.explore import explore
+from app.chassis.http.recordings import cases_of, contract_folder
 from app.chassis.testing.plugin import explored
 from app.chassis.testing.team import Team
 
@@ -26,9 +26,10 @@ def test_every_route_keeps_its_contract(contracts: dict[str, Any], team_service:
             answered = [
                 (case.operation, answer.status) for case, answer in replayed(tried, operations, team_service, client)
             ]
-            explored[version] = done = explore(contract, version, client, team_service, examples=EXAMPLES)
+            done = explore(contract, version, client, team_service, examples=EXAMPLES)
         for operation, status in answered:
             done.note(operation, status)
+        explored[version] = done.table()
         problems += [finding.told for finding in done.findings]
         problems += [
             f"{one.method} /{version}{one.template}: {status} is declared and was never seen: "

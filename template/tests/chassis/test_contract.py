@@ -9,8 +9,8 @@ import pytest
 
 from app.chassis.contract.golden import changed_answers, changed_document
 from app.chassis.contract.plausible import plausible_value
-from app.chassis.contract.recordings import Case, ContractError, Sent, cases_of, contract_folder, parsed
 from app.chassis.contract.replay import differences, operations_of, replayed
+from app.chassis.http.recordings import Case, ContractError, Sent, cases_of, contract_folder, parsed
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.team import Team
 

@@ -10,7 +10,7 @@ import typer
 
 from app.chassis.about import project_root
 from app.chassis.cli.loading import load_service
-from app.chassis.contract.recordings import ContractError, cases_of, contract_folder
+from app.chassis.http.recordings import ContractError, cases_of, contract_folder
 
 __all__ = ["contract", "mock"]
 

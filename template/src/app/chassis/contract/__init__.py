@@ -1,1 +1,1 @@
-"""The contract with clients: recorded answers, what is compared with them, the mock. The service reads recordings."""
+"""The contract with clients: recorded, compared, mocked. Tools of developers and CI; a running service imports none."""

@@ -1,4 +1,4 @@
-"""What was released is asked of the service of today. May import base, recordings, replay, testing."""
+"""What was released is asked of the service of today. May import base, explore, http, replay, testing."""
 
 from collections.abc import Iterator
 from copy import deepcopy
@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from app.chassis.contract.base import Base
-from app.chassis.contract.recordings import Case, Recorded
+from app.chassis.contract.explore import explore
 from app.chassis.contract.replay import Operation, fresh_client, operations_of, replayed
-from app.chassis.testing.explore import explore
+from app.chassis.http.recordings import Case, Recorded
 from app.chassis.testing.team import Team
 
 __all__ = ["Break", "breaks_of_version"]

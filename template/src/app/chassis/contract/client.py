@@ -1,4 +1,4 @@
-"""`make client`: a typed Python client, by openapi-python-client. May import about, recordings."""
+"""`make client`: a typed Python client, by openapi-python-client. May import about, http."""
 
 import json
 import os
@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from app.chassis.about import about, project_root
-from app.chassis.contract.recordings import ContractError, shown
+from app.chassis.http.recordings import ContractError, shown
 
 __all__ = ["write_client"]
 

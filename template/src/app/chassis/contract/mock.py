@@ -1,6 +1,6 @@
 """`python -m app mock`: the service itself, but recorded cases answer in place of its routes.
 
-May import errors, http, recordings.
+May import errors, http.
 """
 
 import inspect
@@ -16,9 +16,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.chassis.contract.recordings import Case, cases_of
 from app.chassis.errors import FieldProblem, error_kinds
 from app.chassis.http.codes import TABLE, CodedHTTPError
+from app.chassis.http.recordings import Case, cases_of
 
 __all__ = ["mock"]
 

@@ -1,6 +1,6 @@
 """`make contract`: records every case again, and begins those that a new route lacks.
 
-May import http, plausible, recordings, replay, testing.
+May import http, plausible, replay, testing.
 """
 
 import json
@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from app.chassis.contract.plausible import plausible_value
-from app.chassis.contract.recordings import Case, ContractError, Recorded, Sent, cases_of, shown
 from app.chassis.contract.replay import Operation, differences, fresh_client, operations_of, replayed
 from app.chassis.http.codes import TABLE
+from app.chassis.http.recordings import Case, ContractError, Recorded, Sent, cases_of, shown
 from app.chassis.testing.team import Team
 
 __all__ = ["proposals", "record", "write_document"]

@@ -1,4 +1,4 @@
-"""Asks the real service what a case asks, and makes the answer comparable. May import recordings, testing."""
+"""Asks the real service what a case asks, and makes the answer comparable. May import http, testing."""
 
 import re
 import tempfile
@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from app.chassis.contract.recordings import Case, ContractError, Recorded, shown
+from app.chassis.http.recordings import Case, ContractError, Recorded, shown
 from app.chassis.testing.client import Answer, Client
 from app.chassis.testing.process import ServiceProcess
 from app.chassis.testing.team import Team

@@ -1,4 +1,4 @@
-"""Deliberate breaks, `contract/waivers.toml`. May import recordings, validation."""
+"""Deliberate breaks, `contract/waivers.toml`. May import http, validation."""
 
 import tomllib
 from collections.abc import Mapping
@@ -7,7 +7,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.chassis.contract.recordings import ContractError, shown
+from app.chassis.http.recordings import ContractError, shown
 from app.chassis.validation import explain
 
 __all__ = ["Waiver", "read_waivers"]

@@ -1,6 +1,6 @@
 """The OpenAPI document tells what is really sent: the envelope for every status.
 
-May import contract, deprecation, envelope, failures.
+May import deprecation, envelope, failures, recordings.
 """
 
 import logging
@@ -10,10 +10,10 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from app.chassis.contract.recordings import Case, ContractError, cases_of, contract_folder
 from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
 from app.chassis.http.failures import codes_of, error_example, known_rows
+from app.chassis.http.recordings import Case, ContractError, cases_of, contract_folder
 
 __all__ = ["enveloped_openapi", "with_clean_names"]
 

@@ -1,4 +1,4 @@
-"""Sends a service what its contract allows, and what it forbids, with schemathesis. May import contract, testing."""
+"""Sends a service what its contract allows, and what it forbids, with schemathesis. May import replay, testing."""
 
 from collections.abc import Iterator, Sequence
 from copy import deepcopy
