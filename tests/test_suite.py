@@ -121,6 +121,21 @@ MUTATIONS = {
         ),
         "test_durability.py",
     ),
+    "recorded answers": (
+        "contract/golden.py",
+        "for line in differences(old, new, case.varies):",
+        "for line in ():",
+        "test_contract.py",
+    ),
+    "findings": ("contract/explore.py", "if not _is_own_rule(failure, answer):", "if False:", "test_conformance.py"),
+    "successes that were not seen": (
+        "contract/explore.py",
+        'if status.startswith("2") and (one.id, int(status)) not in self.reached:',
+        "if False:",
+        "test_conformance.py",
+    ),
+    "declared codes": ("http/failures.py", "codes = {*_ANY, *own}", "codes = {*_ANY}", "../items/test_items.py"),
+    "mock": ("contract/mock.py", "if _fits(case, wanted):", "if True:", "test_contract.py"),
     "production secrets": ("settings.py", "problems = list(_weak_secrets(self))", "problems = []", "test_settings.py"),
 }
 ALWAYS = ("validation handler", "security header", "body limit", "redaction by shape", "commit", "write lock")

@@ -4,12 +4,14 @@ CONFORMANCE_EXAMPLES sends so many random requests a route on top. Needs no edit
 """
 
 import os
+from copy import deepcopy
 from typing import Any
 
 from app.chassis.contract.explore import explore
 from app.chassis.contract.record import proposals
 from app.chassis.contract.replay import fresh_client, operations_of, replayed
 from app.chassis.http.recordings import cases_of, contract_folder
+from app.chassis.testing import ServiceProcess
 from app.chassis.testing.plugin import explored
 from app.chassis.testing.team import Team
 
@@ -34,8 +36,25 @@ def test_every_route_keeps_its_contract(contracts: dict[str, Any], team_service:
         problems += [
             f"{one.method} /{version}{one.template}: {status} is declared and was never seen: "
             f"put what it needs into seed() of tests/service.py, or a request into contract/{version}/{one.id}/ok.json"
-            for one in operations.values()
-            for status in one.about["responses"]
-            if status.startswith("2") and (one.id, int(status)) not in done.reached
+            for one, status in done.unseen(operations.values())
         ]
     assert not problems, "\n\n".join(problems)
+
+
+def test_route_that_lies_is_found(service: ServiceProcess, contracts: dict[str, Any], team_service: Team) -> None:
+    """A member, a status and a refusal that the contract gets wrong are each told."""
+    for version, contract in contracts.items():
+        for operation in operations_of(contract).values():
+            if operation.method == "GET" and "{" not in operation.template and "200" in operation.about["responses"]:
+                lies = deepcopy(contract)
+                lies["paths"] = {operation.template: {"get": lies["paths"][operation.template]["get"]}}
+                told = lies["paths"][operation.template]["get"]
+                told["responses"]["202"] = told["responses"]["200"]
+                name = told["responses"]["200"]["content"]["application/json"]["schema"]["$ref"].rpartition("/")[2]
+                lies["components"]["schemas"][name]["required"].append("no_such_member")
+                told["responses"].pop("422", None)
+                done = explore(lies, version, service.client(), team_service)
+                assert [status for _, status in done.unseen(operations_of(lies).values())] == ["202"]
+                kinds = {finding.kind for finding in done.findings}
+                assert kinds >= ({"response", "status"} if told.get("parameters") else {"response"})
+                return

@@ -24,6 +24,19 @@ def test_recorded_answers_are_those_of_today(contracts: dict[str, Any], team_ser
         assert not lines, "\n".join([*lines, MEANT])
 
 
+def test_changed_answer_is_told(tmp_path: Path, contracts: dict[str, Any], team_service: Team) -> None:
+    """Whatever stands in a recorded answer and is not what comes."""
+    for version, contract in contracts.items():
+        for case in cases_of(contract_folder(), version)[:1]:
+            assert case.response is not None
+            case.response.status, case.response.headers["etag"] = 299, '"none"'
+            case.file = tmp_path / case.file.relative_to(contract_folder())
+            case.write()
+            told = list(changed_answers(tmp_path, version, contract, team_service))
+            assert any("response/status: recorded 299, now " in line for line in told)
+            assert any("response/headers/etag: " in line for line in told)
+
+
 def test_recorded_documents_are_those_of_today(contracts: dict[str, Any]) -> None:
     """contract/vN/openapi.json, once there, is what the service says of itself."""
     for version, contract in contracts.items():

@@ -1,6 +1,6 @@
 """Sends a service what its contract allows, and what it forbids, with schemathesis. May import replay, testing."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any
@@ -55,6 +55,13 @@ class Exploration:
     def note(self, operation: str, status: int) -> None:
         """Count an answer."""
         self.reached[operation, status] = self.reached.get((operation, status), 0) + 1
+
+    def unseen(self, operations: Iterable[Operation]) -> Iterator[tuple[Operation, str]]:
+        """Each operation with a success that its contract declares and nobody saw."""
+        for one in operations:
+            for status in one.about["responses"]:
+                if status.startswith("2") and (one.id, int(status)) not in self.reached:
+                    yield one, status
 
     def table(self) -> list[str]:
         """A line for each operation: its statuses, and how often each came."""
