@@ -6,7 +6,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Render
+from conftest import ROOT, Render
 from tools import require, user_environment
 
 ROUTES = "src/app/api/v1/items/routes.py"
@@ -396,3 +396,52 @@ def test_case_that_is_answered_otherwise_stops_the_recording(service: Path) -> N
     assert done.returncode == 2
     told = "contract/v1/read_item/item_not_found.json: is answered with 200; expected item_not_found: mend the request"
     assert told in done.stderr
+
+
+def test_routes_of_every_shape_need_no_edit_of_the_suite(service: Path, without_node: str) -> None:
+    """Keys, bodies, answers and rules of many kinds: recorded, tried, mocked, checked, and a client is made of them."""
+    folder = service / "src/app/api/v1/shapes"
+    folder.mkdir()
+    (folder / "__init__.py").write_text('"""Shapes."""\n')
+    shutil.copy(ROOT / "tests/shapes.py", folder / "routes.py")
+    seeds = """    for carrier in ("ship", "rail"):
+        lines = [{"sku": "BOB-1", "count": 1}]
+        body = {"carrier": carrier, "day": "2030-01-31", "weight": "1.00", "lines": lines}
+        assert client.request("POST", "/parcels", json_body=body).status == 202
+"""
+    change(service, ("tests/service.py", "    if client.request(", f"{seeds}    if client.request("))
+    done = run(service, "make", "contract")
+    assert done.returncode == 0, done.stderr
+    missing = [line.split()[1] for line in done.stdout.splitlines() if line.startswith("missing ")]
+    assert missing == ["contract/v1/send_parcel/parcel_too_heavy.json:", "contract/v1/read_line/ok.json:"], done.stdout
+    heavy = {"carrier": "ship", "day": "2030-01-31", "weight": "9.00", "lines": []}
+    line = "/v1/parcels/{/v1/parcels?carrier=ship#/data/0/id}/lines/0"
+    for name, request in (
+        ("send_parcel/parcel_too_heavy", {"method": "POST", "path": "/v1/parcels", "body": heavy}),
+        ("read_line/ok", {"method": "GET", "path": line}),
+    ):
+        file = service / f"contract/v1/{name}.json"
+        file.parent.mkdir(exist_ok=True)
+        file.write_text(json.dumps({"request": request}))
+    done = run(service, "make", "contract")
+    assert (done.returncode, "missing" in done.stdout) == (0, False), done.stdout + done.stderr
+    text = json.loads((service / "contract/v1/export_parcels/ok.json").read_text(encoding="utf-8"))["response"]["text"]
+    assert text == "id,carrier\n"
+    suite = " ".join(f"tests/chassis/test_{name}.py" for name in ("contract", "conformance", "routes", "laws"))
+    tested = run(service, "make", "test", f"ARGS=-q {suite}")
+    assert tested.returncode == 0, tested.stdout[-6000:]
+    assert checked(service, PATH=without_node).returncode == 0
+    made = run(service, "make", "client")
+    assert made.returncode == 0, made.stderr
+
+
+def test_seed_that_fails_is_told(service: Path) -> None:
+    """It is the team's code: one line, exit status 2."""
+    change(
+        service,
+        ("tests/service.py", "    for number in range(3):", "    for number in range(3):\n        assert not number"),
+    )
+    done = run(service, "make", "contract")
+    assert done.returncode == 2
+    assert "not done: seed() of tests/service.py fails: AssertionError" in done.stderr
+    assert "Traceback" not in done.stderr

@@ -177,8 +177,9 @@ def test_tutorial_works_as_written(service: tuple[Path, dict[str, str]]) -> None
         subprocess.run(["git", "apply", "--unidiff-zero", "-"], cwd=folder, input=diff, text=True, check=True)
     make(folder, environment, "migration", "NAME=add price to items")
     assert (folder / "migrations/versions/0002_add_price_to_items.py").is_file()
+    assert "wrote contract/v1/create_item/ok.json" in make(folder, environment, "contract")
     make(folder, environment, "check")
-    make(folder, environment, "test", "ARGS=tests/items -q")
+    make(folder, environment, "test", "ARGS=tests/items tests/chassis/test_contract.py -q")
     ask(service, asked["4"])
     commit_all(folder, priced)
     assert git(folder, "status", "--porcelain") == ""

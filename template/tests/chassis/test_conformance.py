@@ -24,10 +24,11 @@ def test_every_route_keeps_its_contract(contracts: dict[str, Any], team_service:
     for version, contract in contracts.items():
         operations = operations_of(contract)
         with fresh_client(team_service) as client:
-            tried = [*cases_of(contract_folder(), version), *proposals(contract_folder() / version, contract)]
-            answered = [
-                (case.operation, answer.status) for case, answer in replayed(tried, operations, team_service, client)
-            ]
+            cases = cases_of(contract_folder(), version)
+            recorded = {case.file for case in cases}
+            cases += [one for one in proposals(contract_folder() / version, contract) if one.file not in recorded]
+            answers = replayed(cases, operations, team_service, client, unasked=[])
+            answered = [(case.operation, answer.status) for case, answer in answers]
             done = explore(contract, version, client, team_service, examples=EXAMPLES)
         for operation, status in answered:
             done.note(operation, status)

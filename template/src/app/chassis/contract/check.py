@@ -39,10 +39,16 @@ def breaks_of_version(base: Base, version: str, contract: dict[str, Any], team: 
     by_id = {operation.id: operation for operation in kept.values()}
     cases = [case for case in base.cases(version) if case.operation in by_id and case.response is not None]
     with fresh_client(team) as client:
-        for case, answer in replayed(cases, by_id, team, client):
+        unasked: list[tuple[Case, str]] = []
+        for case, answer in replayed(cases, by_id, team, client, unasked):
             if lines := list(_broken(case, answer)):
                 told = _told(case, by_id[case.operation], lines)
                 yield Break(f"{version}.{case.operation}.{case.name}", told)
+        for case, why in unasked:
+            told = (
+                f"{by_id[case.operation].method} {by_id[case.operation].template}: the recorded request cannot be made"
+            )
+            yield Break(f"{version}.{case.operation}.{case.name}", f"{told}: {why}")
         document = _for_old_clients(released, set(kept))
         for finding in explore(document, version, client, team, is_only_allowed=True).findings:
             yield Break(f"{version}.{finding.operation}.{finding.kind}", finding.told)

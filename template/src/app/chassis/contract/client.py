@@ -28,8 +28,10 @@ from {package}.connect import ServiceError, connect
 client = connect("http://127.0.0.1:8000")
 ```
 
-Operations are functions of the modules in `{package}.api`: `sync(client=client, …)`, and `asyncio` for a coroutine.
-A call that fails raises `ServiceError`, with `code`, `retryable`, `retry_after`, `fields` and `request_id`.
+Operations are modules in `{package}.api`: `sync(client=client, …)` calls one, `asyncio` is the coroutine.
+One that answers with nothing, such as a delete, has `sync_detailed` and `asyncio_detailed` only.
+A call the service refuses raises `ServiceError`, with `code`, `retryable`, `retry_after`, `fields`, `request_id`;
+one that does not reach it raises an `httpx.TransportError`.
 """
 
 
@@ -46,6 +48,7 @@ def write_client(folder: Path, version: str, contract: dict[str, Any]) -> Iterat
         document, config = Path(scratch) / "openapi.json", Path(scratch) / "config.json"
         document.write_text(json.dumps(_of_successes(contract)), encoding="utf-8")
         names = {"package_name_override": package, "project_name_override": f"{about().slug}-client"}
+        names["package_version_override"] = about().version
         config.write_text(json.dumps({**names, "post_hooks": []}), encoding="utf-8")
         _generate(document, config, folder)
     begin = resources.files("app.chassis.contract").joinpath("connect.txt").read_text(encoding="utf-8")

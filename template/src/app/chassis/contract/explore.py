@@ -1,4 +1,7 @@
-"""Sends a service what its contract allows, and what it forbids, with schemathesis. May import replay, testing."""
+"""Sends a service what its contract allows, and what it forbids, with schemathesis.
+
+May import plausible, replay, testing.
+"""
 
 from collections.abc import Iterable, Iterator, Sequence
 from copy import deepcopy
@@ -12,11 +15,12 @@ from schemathesis.core.failures import Failure, FailureGroup
 from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import RejectedPositiveData
 
+from app.chassis.contract.plausible import plausible_query
 from app.chassis.contract.replay import Operation, operations_of
 from app.chassis.testing.client import Client
 from app.chassis.testing.team import Team
 
-__all__ = ["Exploration", "Finding", "explore"]
+__all__ = ["Exploration", "Finding", "explore", "overlap"]
 
 # What a request that fits the contract may be answered with: a success, or a refusal that depends on what is stored.
 _FITTING = ["2xx", "3xx", "401", "403", "404", "409", "410", "412", "429"]
@@ -84,7 +88,7 @@ class _Explorer:
         self.schema = schemathesis.openapi.from_dict(document, config=config)
         self.schema.config.update(base_url=f"http://{client.address}/{version}")
         self.operations = {(one.method, one.template): one for one in operations_of(contract).values()}
-        self.version, self.client, self.team = version, client, team
+        self.contract, self.version, self.client, self.team = contract, version, client, team
         self.session = requests.Session()
         self.done = Exploration()
 
@@ -92,11 +96,16 @@ class _Explorer:
         for result in self.schema.get_all_operations():
             one: Any = result.ok()  # type: ignore[union-attr]  # an operation that cannot be read raises
             operation = self.operations[one.method.upper(), one.path]
+            content = operation.about.get("requestBody", {}).get("content", {"application/json": {}})
+            if "application/json" not in content:
+                modes = [GenerationMode.POSITIVE]  # every text is a legal form, whatever it was meant to break
             keys = list(self._known_keys(operation))
             generation = self.schema.config.generation_for(operation=one)
             for case in self.schema.iter_coverage_cases(
                 one, generation_modes=list(modes), generation_config=generation
             ):
+                if case.method.upper() != operation.method and self._is_shared(operation):
+                    continue  # that method is another operation's
                 self._ask(case, operation)
                 if keys and case.meta and case.meta.generation.mode == GenerationMode.POSITIVE:
                     case.path_parameters = dict.fromkeys(case.path_parameters, keys[-1])
@@ -109,6 +118,8 @@ class _Explorer:
 
     def _fuzz(self, one: Any, operation: Operation, modes: Sequence[GenerationMode], examples: int) -> None:
         for mode in modes:
+            if mode == GenerationMode.NEGATIVE and not operation.parameters and "requestBody" not in operation.about:
+                continue  # there is nothing to make wrong
 
             @settings(
                 max_examples=max(1, examples // len(modes)),
@@ -124,13 +135,19 @@ class _Explorer:
 
             send()
 
+    def _is_shared(self, operation: Operation) -> bool:
+        """Whether a path of the operation may be one of another template too, as `/items/all` of `/items/{item_id}`."""
+        others = {template for _, template in self.operations} - {operation.template}
+        return any(overlap(operation.template, other) for other in others)
+
     def _known_keys(self, operation: Operation) -> Iterator[Any]:
         """Keys of the things in the list above a path such as `/items/{item_id}`."""
-        above = operation.template.partition("/{")[0]
-        if operation.template.count("{") == 1 and ("GET", above) in self.operations:
-            headers = self.team.headers("GET", above)
+        above = self.operations.get(("GET", operation.template.partition("/{")[0]))
+        if operation.template.count("{") == 1 and above is not None:
+            headers = self.team.headers("GET", above.template)
             self.client.close()  # the service may have closed it meanwhile
-            answer = self.client.request("GET", f"/{self.version}{above}", headers=headers, check=False)
+            path = f"/{self.version}{above.template}{plausible_query(above.about, self.contract)}"
+            answer = self.client.request("GET", path, headers=headers, check=False)
             is_list = answer.status == 200 and answer.headers.get("content-type") == "application/json"
             things = answer.data if is_list else ()
             yield from (thing["id"] for thing in things if isinstance(thing, dict) and "id" in thing)
@@ -157,6 +174,12 @@ class _Explorer:
     def _to_try(self, case: Any) -> str:
         """The request as a command, for a service that `make run` started."""
         return str(case.as_curl_command()).replace(self.client.address, "127.0.0.1:8000")
+
+
+def overlap(template: str, other: str) -> bool:
+    """Whether some path fits both templates."""
+    ours, theirs = template.split("/"), other.split("/")
+    return len(ours) == len(theirs) and all(a == b or "{" in a or "{" in b for a, b in zip(ours, theirs, strict=True))
 
 
 def _refusal(answer: requests.Response) -> str:

@@ -88,7 +88,7 @@ def _recorded(case: Case) -> Response:
     if status >= 300:
         raise HTTPException(status, headers=headers)
     if body is None:
-        return Response(None, status, headers)
+        return Response(case.response.text, status, headers, case.response.headers.get("content-type"))
     members = body["data"]
     if "page" in body["meta"]:  # as a Page is serialised
         members = {"data": body["data"], "page": body["meta"]["page"]}

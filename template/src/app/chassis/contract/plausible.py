@@ -1,8 +1,9 @@
 """A value that a JSON Schema allows and a person could have written. Imports nothing of the chassis."""
 
 from typing import Any
+from urllib.parse import urlencode
 
-__all__ = ["plausible_value"]
+__all__ = ["plausible_query", "plausible_value", "unknown_key"]
 
 # Of JSON Schema's `format`, those that pydantic declares.
 _FORMATS = {
@@ -71,3 +72,18 @@ def _plain(kind: str | None, schema: dict[str, Any]) -> Any:
         return None
     text = str(_FORMATS.get(schema.get("format", ""), "text"))
     return text.ljust(schema.get("minLength", 0), "x")[: schema.get("maxLength")]
+
+
+def plausible_query(operation: dict[str, Any], contract: dict[str, Any]) -> str:
+    """`?name=value&…` of an operation's required query parameters, or nothing."""
+    required = [p for p in operation.get("parameters", ()) if p["in"] == "query" and p.get("required")]
+    members = [(p["name"], str(plausible_value(p["schema"], contract))) for p in required]
+    return f"?{urlencode(members)}" if members else ""
+
+
+def unknown_key(schema: dict[str, Any], contract: dict[str, Any]) -> str:
+    """A key of that schema which nothing has."""
+    schema = _resolved(schema, contract)
+    if schema.get("type") == "integer":
+        return str(schema.get("maximum", 2**63 - 1))
+    return "ffffffff-ffff-4fff-bfff-ffffffffffff" if schema.get("format") == "uuid" else "no-such-key"

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-from app.chassis.contract.plausible import plausible_value
+from app.chassis.contract.plausible import plausible_query, plausible_value, unknown_key
 from app.chassis.contract.replay import Operation, differences, fresh_client, operations_of, replayed
 from app.chassis.http.codes import TABLE
 from app.chassis.http.recordings import Case, ContractError, Recorded, Sent, cases_of, shown
@@ -16,7 +16,6 @@ from app.chassis.testing.team import Team
 
 __all__ = ["proposals", "record", "write_document"]
 
-_NO_KEY = 2**63 - 1  # nothing has it
 Answers = dict[Path, tuple[Case, Recorded]]
 
 
@@ -36,7 +35,7 @@ def record(folder: Path, version: str, contract: dict[str, Any], team: Team) -> 
     for file, (case, answer) in first.items():
         operation = operations[case.operation]
         if not _is_meant(case, answer, operation):
-            raise ContractError(f"{shown(file)}: {_told(answer)}; expected {_meant(case, operation)}: mend the request")
+            raise ContractError(f"{shown(file)}: {_told(answer)}; expected {_meant(case, operation)}")
         for line in differences(answer.model_dump(), second[file][1].model_dump(), case.varies):
             raise ContractError(f"{shown(file)}: not the same twice: {line}; expected that pointer in `varies`")
     for case, answer in first.values():
@@ -64,7 +63,9 @@ def _answers(cases: list[Case], operations: dict[str, Operation], team: Team) ->
 def _is_meant(case: Case, answer: Recorded, operation: Operation) -> bool:
     if answer.status < 400:
         return not operation.fails_in(case)
-    return bool(answer.body) and answer.body["error"]["code"] == case.name.partition(".")[0]
+    return (
+        operation.fails_in(case) and bool(answer.body) and answer.body["error"]["code"] == case.name.partition(".")[0]
+    )
 
 
 def _told(answer: Recorded) -> str:
@@ -72,7 +73,10 @@ def _told(answer: Recorded) -> str:
 
 
 def _meant(case: Case, operation: Operation) -> str:
-    return case.name.partition(".")[0] if operation.fails_in(case) else "a success"
+    name = case.name.partition(".")[0]
+    if operation.fails_in(case):
+        return f"{name}: mend the request, or put what it needs into seed() of tests/service.py"
+    return f"a success, or that code in the route's fails_with(…): {name} is none of them"
 
 
 def _keep_what_varies(case: Case, answer: Recorded) -> Recorded:
@@ -112,7 +116,7 @@ def _found_by_trying(proposed: list[Case], operations: dict[str, Operation], tea
     found: dict[Path, Case] = {}
     if proposed:
         with fresh_client(team) as client:
-            for case, answer in replayed(proposed, operations, team, client):
+            for case, answer in replayed(proposed, operations, team, client, unasked=[]):
                 if _is_meant(case, answer, operations[case.operation]):
                     found.setdefault(case.file, case)
     return list(found.values())
@@ -145,21 +149,19 @@ def _proposals(folder: Path, operation: Operation, contract: dict[str, Any]) -> 
     if any(name.lower() == "if-none-match" for name in headers):
         yield from (case("not_modified", path, headers={"If-None-Match": "*"}) for path in paths)
     for code in about["responses"].get("404", {}).get("content", {}).get("application/json", {}).get("examples", ()):
-        yield from (case(code, path) for path in _paths(folder.name, operation, contract, key=_NO_KEY))
+        yield from (case(code, path) for path in _paths(folder.name, operation, contract, is_known=False))
 
 
-def _paths(version: str, operation: Operation, contract: dict[str, Any], key: Any = None) -> Iterator[str]:
-    """The template filled with plausible keys, or `key`; then with that of the first thing in the list above it."""
-    parameters = operation.about.get("parameters", ())
-    required = [p for p in parameters if p["in"] == "query" and p.get("required")]
-    query = "&".join(f"{p['name']}={plausible_value(p['schema'], contract)}" for p in required)
-    template = f"/{version}{operation.template}" + (f"?{query}" if query else "")
-    names = [p["name"] for p in parameters if p["in"] == "path"]
+def _paths(version: str, operation: Operation, contract: dict[str, Any], *, is_known: bool = True) -> Iterator[str]:
+    """The template filled with plausible keys, then with that of the first thing in the list above it; or with none."""
+    parameters = [p for p in operation.about.get("parameters", ()) if p["in"] == "path"]
+    template = f"/{version}{operation.template}{plausible_query(operation.about, contract)}"
     filled = template
     for p in parameters:
-        if p["in"] == "path":
-            filled = filled.replace(f"{{{p['name']}}}", str(key or plausible_value(p["schema"], contract)))
+        key = plausible_value(p["schema"], contract) if is_known else unknown_key(p["schema"], contract)
+        filled = filled.replace(f"{{{p['name']}}}", str(key))
     yield filled
-    above = operation.template.partition("/{")[0]
-    if key is None and len(names) == 1 and "get" in contract["paths"].get(above, ()):
-        yield template.replace(f"{{{names[0]}}}", f"{{/{version}{above}#/data/0/id}}")
+    above = contract["paths"].get(operation.template.partition("/{")[0], {}).get("get")
+    if is_known and len(parameters) == 1 and above is not None:
+        listed = f"/{version}{operation.template.partition('/{')[0]}{plausible_query(above, contract)}"
+        yield template.replace(f"{{{parameters[0]['name']}}}", f"{{{listed}#/data/0/id}}")

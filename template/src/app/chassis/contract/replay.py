@@ -22,6 +22,10 @@ _REFERENCE = re.compile(r"\{(?P<path>/[^{}#]*)#(?P<pointer>[^{}]*)\}")
 _METHODS = ("get", "put", "post", "delete", "patch")
 
 
+class _UnansweredError(Exception):
+    """A case refers to something that is not there."""
+
+
 class Operation:
     """One operation of a contract: its method, path template, parameters, and the codes it fails with by status."""
 
@@ -61,7 +65,7 @@ def fresh_client(team: Team) -> Iterator[Client]:
     """A client of a new service with a new database, seeded.
 
     Raises:
-        ContractError: the service does not start.
+        ContractError: the service does not start, or `seed` fails.
     """
     with tempfile.TemporaryDirectory() as folder:
         service = ServiceProcess(Path(folder))
@@ -70,30 +74,51 @@ def fresh_client(team: Team) -> Iterator[Client]:
         except AssertionError as error:
             raise ContractError(f"{str(error)[-2000:]}; expected one that `make run` starts") from None
         try:
-            team.seed(service.client())
+            _seed(team, service)
             yield service.client()
         finally:
             service.stop()
 
 
+def _seed(team: Team, service: ServiceProcess) -> None:
+    try:
+        team.seed(service.client())
+    except Exception as error:  # the team's code may raise anything
+        raise ContractError(
+            f"seed() of tests/service.py fails: {error!r}; expected one that fits the routes"
+        ) from error
+
+
 def replayed(
-    cases: Sequence[Case], operations: dict[str, Operation], team: Team, client: Client
+    cases: Sequence[Case],
+    operations: dict[str, Operation],
+    team: Team,
+    client: Client,
+    unasked: list[tuple[Case, str]] | None = None,
 ) -> Iterator[tuple[Case, Recorded]]:
     """Each case and its answer. Reads come first, then what fails, then what changes, then what deletes.
 
+    A case that refers to an answer which does not come is left out and told in `unasked`, if that is given.
+
     Raises:
-        ContractError: a case refers to an answer that does not come, or to an operation there is none of.
+        ContractError: there is no such operation; or a case refers to an answer that does not come.
     """
     for case in sorted(cases, key=lambda case: _turn(case, operations)):
         operation = operations[case.operation]
         headers = team.headers(operation.method, operation.template) | case.request.headers
-        fill = _filler(case, client, team)
-        body = case.request.text.encode() if case.request.text is not None else None
+        fill = _filler(client, team)
+        try:
+            path, json_body = str(fill(case.request.path)), fill(case.request.body)
+        except _UnansweredError as error:
+            if unasked is None:
+                raise ContractError(f"{shown(case.file)}: {error}") from None
+            unasked.append((case, str(error)))
+            continue
         answer = client.request(
             case.request.method,
-            str(fill(case.request.path)),
-            json_body=fill(case.request.body),
-            body=body,
+            path,
+            json_body=json_body,
+            body=case.request.text.encode() if case.request.text is not None else None,
             headers=headers,
             check=False,
         )
@@ -103,7 +128,7 @@ def replayed(
 def _turn(case: Case, operations: dict[str, Operation]) -> tuple[int, str, str]:
     if case.operation not in operations:
         raise ContractError(
-            f"{shown(case.file.parent)}: {case.version} has no operation of that name; delete the folder"
+            f"{shown(case.file.parent)}: {case.version} has no operation of that name; rename the folder, or delete it"
         )
     if case.request.method in ("GET", "HEAD"):
         turn = 0
@@ -114,7 +139,7 @@ def _turn(case: Case, operations: dict[str, Operation]) -> tuple[int, str, str]:
     return turn, case.operation, case.name
 
 
-def _filler(case: Case, client: Client, team: Team) -> Callable[[Any], Any]:
+def _filler(client: Client, team: Team) -> Callable[[Any], Any]:
     def answer_to(reference: re.Match[str]) -> Any:
         path, pointer = reference["path"], reference["pointer"]
         answer = client.request("GET", path, headers=team.headers("GET", path), check=False)
@@ -123,8 +148,8 @@ def _filler(case: Case, client: Client, team: Team) -> Callable[[Any], Any]:
             for key in pointer.split("/")[1:]:
                 found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise ContractError(
-                f"{shown(case.file)}: GET {path} answers without {pointer}; expected a value there"
+            raise _UnansweredError(
+                f"GET {path} answers {answer.status} without {pointer}; expected what seed() puts there"
             ) from None
         return found
 
@@ -157,8 +182,10 @@ def _comparable(answer: Answer) -> Recorded:
     headers = {name: same_everywhere(answer.headers[name]) for name in _KEPT if name in answer.headers}
     if link := _OF_THE_VERSION.sub("", headers.pop("link", "")):
         headers["link"] = link
-    is_json = headers.get("content-type", "").endswith("json") and answer.body
-    return Recorded(status=answer.status, headers=headers, body=same_everywhere(answer.json) if is_json else None)
+    kind = headers.get("content-type", "")
+    body = same_everywhere(answer.json) if kind.endswith("json") and answer.body else None
+    text = same_everywhere(answer.body.decode(errors="replace")) if kind.startswith("text/") else None
+    return Recorded(status=answer.status, headers=headers, body=body, text=text)
 
 
 def differences(recorded: Any, now: Any, varies: Sequence[str] = (), pointer: str = "") -> Iterator[str]:

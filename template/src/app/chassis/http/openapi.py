@@ -5,10 +5,12 @@ May import deprecation, envelope, failures, recordings.
 
 import logging
 import re
+from copy import deepcopy
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.openapi.utils import get_openapi
+from fastapi._compat import get_definitions, get_flat_models_from_fields, get_model_name_map
+from fastapi.openapi.utils import get_fields_from_routes, get_openapi
 
 from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
@@ -42,6 +44,7 @@ def enveloped_openapi(app: FastAPI, deprecated: Deprecated | None) -> dict[str, 
     )
     components: dict[str, Any] = document.setdefault("components", {})
     schemas: dict[str, Any] = components.setdefault("schemas", {})
+    schemas |= {name: schema for name, schema in _exact_schemas(app).items() if name in schemas}
     examples: dict[str, Any] = components.setdefault("examples", {})
     if deprecated is not None and deprecated.sunset is not None:
         document["info"]["x-sunset"] = deprecated.sunset.isoformat()
@@ -62,6 +65,16 @@ def enveloped_openapi(app: FastAPI, deprecated: Deprecated | None) -> dict[str, 
         schemas[model.__name__] = schema
     components["examples"] = dict(sorted(examples.items()))
     return with_clean_names(document)
+
+
+def _exact_schemas(app: FastAPI) -> dict[str, Any]:
+    """Schemas as pydantic says them: FastAPI's document makes floats of bounds, and 2**63 - 1 is none."""
+    fields = get_fields_from_routes(list(app.routes))
+    names = get_model_name_map(get_flat_models_from_fields(fields, known_models=set()))
+    _, schemas = get_definitions(
+        fields=fields, model_name_map=names, separate_input_output_schemas=app.separate_input_output_schemas
+    )
+    return deepcopy(schemas)
 
 
 def _wrap_successes(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
@@ -105,13 +118,13 @@ def _recorded(version: str) -> dict[str, list[Case]]:
 
 def _show(case: Case, operation: dict[str, Any]) -> None:
     """Put a recorded answer among the examples of its status; one of an error only where its code is declared."""
-    if case.response is None or case.response.body is None:
+    if case.response is None or case.response.example is None:
         return
     content = operation["responses"].get(str(case.response.status), {}).get("content", {})
-    media = content.get(case.response.headers.get("content-type", ""), {})
+    media = content.get(case.response.headers.get("content-type", "").partition(";")[0], {})
     examples = media.setdefault("examples", {})
     if case.response.status < 400 or case.name.partition(".")[0] in examples:
-        examples[case.name] = {"summary": case.name, "value": case.response.body}
+        examples[case.name] = {"summary": case.name, "value": case.response.example}
 
 
 def _error_of(operation: dict[str, Any], codes: list[str], schemas: dict[str, Any]) -> str:

@@ -45,11 +45,17 @@ class Sent(_Part):
 
 
 class Recorded(_Part):
-    """An answer: status, the headers a client may rely on, parsed body; ids and times are made the same everywhere."""
+    """An answer: status, headers a client may rely on, its JSON or its text; ids and times are the same everywhere."""
 
     status: int
     headers: dict[str, str]
     body: Any = None
+    text: str | None = None
+
+    @property
+    def example(self) -> Any:
+        """What OpenAPI shows of it; None for an answer without a body, or one of bytes."""
+        return self.text if self.body is None else self.body
 
 
 class Case(_Part):
