@@ -28,24 +28,28 @@ BREAKS = {
     ),
     "removed response field": (
         (SCHEMAS, "    note: str | None\n", ""),
-        "v1.read_item.response",
-        '"note" is a required property',
+        "v1.read_item.answer/data/note",
+        "GET /items/{item_id} may answer 200 without /data/note, which was always there (since v1.0.0)",
     ),
     "new required field": (
         (SCHEMAS, "    name: Name\n", "    name: Name\n    colour: Annotated[str, Field(exclude=True)]\n"),
-        "v1.create_item.request",
-        "body /colour is missing",
+        "v1.create_item.required/colour",
+        "POST /items takes less: body /colour: required is True, was False (since v1.0.0)",
     ),
     "narrowed enum": (
         (ROUTES, '"tool", "part"]', '"tool"]'),
-        "v1.list_items.request",
-        "query /kind is not one of the choices",
+        "v1.list_items.enum?kind",
+        "GET /items takes less: query kind: enum is ['tool'], was ['tool', 'part']",
     ),
-    "narrowed range": ((SCHEMAS, "le=1_000_000", "le=1_000"), "v1.create_item.request", "expected 1000 or less"),
+    "narrowed range": (
+        (SCHEMAS, "le=1_000_000", "le=1_000"),
+        "v1.create_item.maximum/quantity",
+        "body /quantity: maximum is 1000, was 1000000",
+    ),
     "narrowed length": (
         (SCHEMAS, "min_length=3", "min_length=5"),
-        "v1.create_item.request",
-        "expected at least 5 characters",
+        "v1.create_item.minLength/name",
+        "body /name: minLength is 5, was 3",
     ),
     "changed type": (
         (
@@ -53,8 +57,8 @@ BREAKS = {
             "    created_at: datetime\n",
             "    created_at: Annotated[int, BeforeValidator(lambda at: at.second)]\n",
         ),
-        "v1.read_item.response",
-        'is not of type "string"',
+        "v1.read_item.answer/data/created_at",
+        "/data/created_at of another type: 'integer', was 'string'",
     ),
     "no longer nullable": (
         (
@@ -62,8 +66,8 @@ BREAKS = {
             "Note = Annotated[str | None, Field(max_length=500, examples=[None])]",
             "Note = Annotated[str, Field(max_length=500)]",
         ),
-        "v1.create_item.request",
-        "body /note is not a text",
+        "v1.create_item.type/note",
+        "body /note: type is 'string', was 'null'",
     ),
     "now nullable": (
         (
@@ -76,24 +80,47 @@ BREAKS = {
     ),
     "no longer optional": (
         (SCHEMAS, "    quantity: Quantity = 0\n", "    quantity: Quantity\n"),
-        "v1.create_item.request",
-        "body /quantity is missing",
+        "v1.create_item.required/quantity",
+        "body /quantity: required is True, was False",
     ),
     "changed status": ((ROUTES, "status_code=201", "status_code=200"), "v1.create_item.ok", "had status 201, now 200"),
     "changed error code": (
         ((ERRORS, '"item_name_taken"', '"name_taken"'), (ROUTES, '"item_name_taken"', '"name_taken"')),
         "v1.create_item.code.item_name_taken",
-        "does not fail with item_name_taken any more, as it did in v1.0.0",
+        "does not fail with item_name_taken any more (since v1.0.0)",
     ),
     "removed parameter": (
         (ROUTES, ', kind: Literal["tool", "part"] = "tool")', ")"),
-        "v1.list_items.parameter.kind",
-        "GET /items ignores the query parameter kind, which it read in v1.0.0",
+        "v1.list_items.parameter?kind",
+        "GET /items ignores the query parameter kind (since v1.0.0)",
+    ),
+    "new pattern": (
+        (SCHEMAS, "min_length=3,", 'min_length=3, pattern="^[^<>]*$",'),
+        "v1.create_item.pattern/name",
+        "body /name: pattern is '^[^<>]*$', was '^[^\\\\u0000]*$'",
+    ),
+    "header that is wanted": (
+        (
+            (
+                ROUTES,
+                "work: Read, item_id: ItemId, tag: ReadTag",
+                "work: Read, item_id: ItemId, tag: ReadTag, x_token: str = Header()",
+            ),
+            (ROUTES, "from fastapi import Path", "from fastapi import Header, Path"),
+            ("tests/service.py", "    return {}", '    return {"X-Token": "t"}'),
+        ),
+        "v1.read_item.required/x-token",
+        "GET /items/{item_id} wants the header parameter x-token, which was not there (since v1.0.0)",
+    ),
+    "dropped header": (
+        (ROUTES, '    location.set(f"/items/{item.id}")\n', ""),
+        "v1.create_item.ok",
+        "POST /items: the recorded answer ok had the header location, now none",
     ),
     "code of another status": (
         (ERRORS, "class ItemNameTakenError(ConflictError)", "class ItemNameTakenError(PreconditionFailedError)"),
         "v1.create_item.code.item_name_taken",
-        "POST /items fails with item_name_taken as 412, no more as 409, as it did in v1.0.0",
+        "POST /items fails with item_name_taken as 412, no more as 409 (since v1.0.0)",
     ),
 }
 
@@ -299,7 +326,14 @@ def test_base_is_told_or_its_absence_is(service: Path, tmp_path: Path) -> None:
     told = run(service, "make", "contract-check", "BASE=no-such-commit")
     assert told.returncode == 2
     assert "BASE=no-such-commit: git knows no such commit; expected a tag, a branch or a commit" in told.stderr
-    git(service, "tag", "--delete", "v1.0.0")
+    git(service, "tag", "v2.0.0-rc1")
+    git(service, "tag", "release-1.0")
+    change(service, BREAKS["changed status"][0])
+    git(service, "commit", "--quiet", "--all", "--message", "broken, and tagged at once")
+    git(service, "tag", "v1.1.0")
+    assert checked(service).stdout.startswith("base: v1.0.0, the last release tag\n")
+    git(service, "reset", "--quiet", "--hard", "v1.0.0")
+    git(service, "tag", "--delete", "v1.0.0", "v1.1.0")
     git(service, "branch", "--move", "main")
     told = checked(service)
     assert "where this branch left the default branch" in told.stdout.splitlines()[0]
@@ -445,3 +479,64 @@ def test_seed_that_fails_is_told(service: Path) -> None:
     assert done.returncode == 2
     assert "not done: seed() of tests/service.py fails: AssertionError" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_base_is_never_run_by_a_shell(service: Path, tmp_path: Path) -> None:
+    """A branch's name may hold anything; one that the shell's environment happens to have does not count."""
+    for told in (f'x"; touch {tmp_path}/run; "', f"x`touch {tmp_path}/run`"):
+        done = run(service, "make", "contract-check", f"BASE={told}")
+        assert "git knows no such commit" in done.stderr, done.stdout + done.stderr
+    assert "base: v1.0.0," in run(service, "make", "contract-check", BASE="nowhere").stdout
+    assert not (tmp_path / "run").exists()
+
+
+@pytest.mark.parametrize(
+    ("sunset", "told"),
+    [
+        (None, "BREAKS v1.removed\n  v1 is gone, and v1.0.0 did not say that it would end"),
+        ("2999", "BREAKS v1.removed\n  v1 is gone; v1.1.0 promised it until 2999-01-01"),
+        ("2001", "v1: is gone, as v1.1.0 announced"),
+    ],
+)
+def test_version_may_go_when_its_end_was_released_and_has_come(service: Path, sunset: str | None, told: str) -> None:
+    """Deleting a folder ends a version; the gate asks whether its clients were told."""
+    if sunset:
+        about = service / "src/app/api/v1/__init__.py"
+        about.write_text(
+            "from datetime import UTC, datetime\n\nfrom app.chassis.http import Deprecated\n\n"
+            "DEPRECATED = Deprecated(\n    since=datetime(2000, 1, 1, tzinfo=UTC),\n"
+            f"    sunset=datetime({sunset}, 1, 1, tzinfo=UTC),\n)\n"
+        )
+        assert run(service, "make", "contract").returncode == 0
+        git(service, "commit", "--quiet", "--all", "--message", "announced")
+        git(service, "tag", "v1.1.0")
+        git(service, "commit", "--quiet", "--allow-empty", "--message", "later")
+    shutil.rmtree(service / "src/app/api/v1")
+    done = checked(service)
+    assert told in done.stdout, done.stdout + done.stderr
+    assert done.returncode == (0 if sunset == "2001" else 1)
+
+
+def test_file_that_cannot_be_read_leaves_the_document_whole(service: Path) -> None:
+    """A service that runs shows its contract without examples, whatever lies in contract/."""
+    for name in ("read_item/ok.json", "list_items/ok.json"):
+        (service / "contract/v1" / name).unlink()
+    (service / "contract/v1/read_item/ok.json").mkdir()
+    (service / "contract/v1/list_items/ok.json").write_text('{"request": ' * 5000)
+    done = run(service, ".venv/bin/python", "-m", "app", "openapi")
+    assert done.returncode == 0, done.stderr
+    assert "/items/{item_id}" in json.loads(done.stdout)["paths"]
+
+
+def test_full_disk_loses_no_recorded_case(service: Path) -> None:
+    """What cannot be written whole is not written at all."""
+    code = (
+        "import pathlib, sys\n"
+        "from app.chassis.http import recordings\n"
+        "def full(self, content, encoding):\n    self.touch()\n    raise OSError(28, 'No space left on device')\n"
+        "pathlib.Path.write_text = full\n"
+        "file = pathlib.Path('contract/v1/read_item/ok.json')\n"
+        "try:\n    recordings.write_whole(file, 'new')\nexcept OSError:\n    print(len(file.read_bytes()) > 100)\n"
+    )
+    assert run(service, ".venv/bin/python", "-c", code).stdout == "True\n"
+    assert git(service, "status", "--porcelain", "--untracked-files=no") == ""

@@ -195,7 +195,7 @@ def test_soak_random_requests_and_kills(service: Path) -> None:
 
 
 # Limits of design §3 as decision 9 counts them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_000, 550, 1_200, 200, 40, 350
+CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_000, 600, 1_500, 200, 40, 350
 CONTRACT = {f"http/{name}.py" for name in ("catalogue", "deprecation", "docs", "failures", "openapi", "recordings")} | {
     "cli/versions.py"
 }

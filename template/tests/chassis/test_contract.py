@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 
 from app.chassis.contract.golden import changed_answers, changed_document
+from app.chassis.contract.narrow import refusals
 from app.chassis.contract.plausible import plausible_value
-from app.chassis.contract.record import proposals
+from app.chassis.contract.record import proposals, write_document
 from app.chassis.contract.replay import differences, operations_of, replayed
 from app.chassis.http.recordings import Case, ContractError, Sent, cases_of, contract_folder, parsed
 from app.chassis.testing import Client, ServiceProcess
@@ -36,6 +37,16 @@ def test_changed_answer_is_told(tmp_path: Path, contracts: dict[str, Any], team_
             told = list(changed_answers(tmp_path, version, contract, team_service))
             assert any("response/status: recorded 299, now " in line for line in told)
             assert any("response/headers/etag: " in line for line in told)
+
+
+def test_changed_document_is_told(tmp_path: Path, contracts: dict[str, Any]) -> None:
+    """By the place that differs."""
+    for version, contract in contracts.items():
+        list(write_document(tmp_path, version, contract))
+        assert list(changed_document(tmp_path, version, contract)) == []
+        other = contract | {"info": contract["info"] | {"title": "another"}}
+        (told,) = changed_document(tmp_path, version, other)
+        assert "/info/title: recorded " in told
 
 
 def test_recorded_documents_are_those_of_today(contracts: dict[str, Any]) -> None:
@@ -79,12 +90,16 @@ def test_mock_answers_with_what_is_recorded(tmp_path: Path, contracts: dict[str,
                 assert answer.status == case.response.status, (case.file, answer)
                 if case.response.body is not None and "data" in case.response.body:
                     assert answer.data == case.response.body["data"]
+                    by_status = {"Prefer": f"code={case.response.status}"} | headers | case.request.headers
+                    again = client.request(case.request.method, sent.path, json_body=sent.body, headers=by_status)
+                    assert again.status == case.response.status
                 elif case.response.body is not None:
                     assert answer.error["code"] == case.response.body["error"]["code"]
             for operation in operations.values():
                 if operation.method == "GET":
                     path = f"/{version}{operation.template}".replace("{", "").replace("}", "")
-                    unknown = client.request("GET", path, headers={"Prefer": "example=no_such_case"}, check=False)
+                    headers = team_service.headers("GET", operation.template) | {"Prefer": "example=no_such_case"}
+                    unknown = client.request("GET", path, headers=headers, check=False)
                     assert unknown.status in (406, 422)
     assert list(tmp_path.iterdir()) == []
 
@@ -104,6 +119,13 @@ GOOD = {"request": {"method": "GET", "path": "/v1/things"}}
         ("ok", '{"request": {"method": "get", "path": "/v1/x"}}', "request.method has the wrong form; expected a text"),
         ("ok", json.dumps(GOOD | {"reply": 1}), "reply is not known here"),
         ("ok", '{"request": {"method": "GET", "path": "/v2/x"}}', "request.path is /v2/x; expected a path below /v1/"),
+        ("ok", '{"request": {"method": "GET", "path": "/v1/a b"}}', "request.path has the wrong form"),
+        (
+            "ok",
+            '{"request": {"method": "GET", "path": "/v1/x", "headers": {"A": "1\\r\\nB: 2"}}}',
+            "has the wrong form",
+        ),
+        ("ok", '{"request": {"method": "PUT", "path": "/v1/x", "body": NaN}}', "is not a JSON object"),
         ("ok", '{"request": {"method": "PUT", "path": "/v1/x", "body": 1, "text": "1"}}', "expected one of them"),
     ],
 )
@@ -172,3 +194,59 @@ def test_undeclared_answer_fails_the_test_that_got_it(
                 with pytest.raises(AssertionError, match="does not declare"):
                     client.request(operation.method, f"/{version}{operation.template}", json_body=[], headers=headers)
                 return
+
+
+def body(**members: Any) -> dict[str, Any]:
+    """A schema of an object."""
+    return {"type": "object", "properties": members, "required": sorted(members)}
+
+
+TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        (TEXT, TEXT, []),
+        (TEXT, {"type": "string", "maxLength": 5}, [("", "maxLength")]),
+        ({"type": "string", "maxLength": 4}, {"type": "string", "maxLength": 5}, []),
+        (NUMBER, {"type": "integer", "minimum": 0}, [("", "minimum")]),
+        ({"type": "integer", "exclusiveMinimum": 1}, {"type": "integer", "exclusiveMinimum": 0}, []),
+        (TEXT, {"type": "string", "minLength": 0}, []),
+        ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}, [("", "format")]),
+        (NUMBER, {"type": "number"}, []),
+        ({"type": "number"}, NUMBER, [("", "type")]),
+        ({"anyOf": [TEXT, {"type": "null"}]}, TEXT, [("", "type")]),
+        (TEXT, {"anyOf": [{"type": "null"}, TEXT]}, []),
+        ({"type": ["string", "null"]}, {"anyOf": [TEXT, {"type": "null"}]}, []),
+        ({"enum": ["a", "b"]}, {"enum": ["a"]}, [("", "enum")]),
+        ({"const": "a"}, {"enum": ["a", "b"]}, []),
+        (TEXT, {"enum": ["a"]}, [("", "enum")]),
+        ({"enum": ["a"]}, TEXT, []),
+        ({"enum": ["a"]}, NUMBER, [("", "type")]),
+        (body(a=TEXT), body(a=TEXT, b=TEXT), [("/b", "required")]),
+        (body(a=TEXT, b=TEXT), body(a=TEXT), []),
+        (body(a=TEXT, b=TEXT), body(a=TEXT) | {"additionalProperties": False}, [("/b", "member")]),
+        (
+            {"type": "object", "additionalProperties": NUMBER},
+            {"type": "object", "additionalProperties": TEXT},
+            [("/*", "type")],
+        ),
+        (
+            {"type": "array", "items": TEXT},
+            {"type": "array", "items": NUMBER, "maxItems": 3},
+            [("", "maxItems"), ("/*", "type")],
+        ),
+        ({"$ref": "#/components/schemas/Old"}, body(a=NUMBER), [("/a", "type")]),
+        ({"allOf": [body(a=TEXT), {"required": ["b"]}]}, body(a=TEXT, b=TEXT), []),
+        ({}, TEXT, [("", "type")]),
+        ({"$ref": "#/components/schemas/Tree"}, {"$ref": "#/components/schemas/Tree"}, []),
+    ],
+)
+def test_what_a_schema_refuses_is_told_by_place(
+    old: dict[str, Any], new: dict[str, Any], told: list[tuple[str, str]]
+) -> None:
+    """What the first takes and the second does not, in any way a schema can say it."""
+    tree = body(below={"type": "array", "items": {"$ref": "#/components/schemas/Tree"}})
+    document = {"components": {"schemas": {"Old": body(a=TEXT), "Tree": tree}}}
+    assert [(one.pointer, one.rule) for one in refusals(old, new, document, document)] == told

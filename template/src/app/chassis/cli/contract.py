@@ -1,16 +1,18 @@
 """`python -m app contract …` and `mock`: the contract with clients. May import every room."""
 
 import os
+import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
 
 from app.chassis.about import project_root
 from app.chassis.cli.loading import load_service
 from app.chassis.http.recordings import ContractError, cases_of, contract_folder
+from app.chassis.settings import SettingsError
 
 __all__ = ["contract", "mock"]
 
@@ -22,11 +24,19 @@ def _explained() -> Iterator[None]:
     try:
         yield
     except ContractError as error:
-        typer.echo(f"not done: {error}", err=True)
-        raise typer.Exit(2) from None
+        _not_done(str(error))
     except ModuleNotFoundError as error:
-        typer.echo(f"not done: {error}; expected what `make setup` installs, and tests/service.py", err=True)
-        raise typer.Exit(2) from None
+        _not_done(f"{error}; expected what `make setup` installs, and tests/service.py")
+    except (SettingsError, typer.Exit):
+        raise
+    except Exception as error:  # noqa: BLE001  # the team's code and files may do anything; where it happened is what helps
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        _not_done(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno}); expected code and files that work")
+
+
+def _not_done(why: str) -> NoReturn:
+    typer.echo(f"not done: {why}", err=True)
+    raise typer.Exit(2) from None
 
 
 @contract.callback()
@@ -43,7 +53,7 @@ def record_contract() -> None:
         from app.chassis.testing.team import team
 
         apps = _versions()
-        for gone in sorted({path.name for path in folder.glob("v*")} - {name for name, _ in apps}):
+        for gone in sorted({path.name for path in folder.glob("v*/")} - {name for name, _ in apps}):
             typer.echo(f"{gone} is not served: delete contract/{gone}", err=True)
         for version, app in apps:
             for line in record(folder, version, app.openapi(), team()):

@@ -1,4 +1,4 @@
-"""What was released, read from git and never from the working tree. May import http."""
+"""What was released, read from git and never from the working tree. May import http, replay."""
 
 import json
 import subprocess
@@ -8,6 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from app.chassis.contract.replay import operations_of
 from app.chassis.http.recordings import Case, ContractError, parsed
 
 __all__ = ["Base", "NothingReleasedError", "find_base"]
@@ -37,8 +38,9 @@ class Base:
         path = f"contract/{version}/openapi.json"
         try:
             document = json.loads(self._read(path))
-            document["paths"], document["components"]["schemas"]
-        except (ValueError, KeyError, TypeError) as error:
+            operations_of(document)
+            document["info"], document["components"]["schemas"].items()
+        except (ValueError, KeyError, TypeError, AttributeError) as error:
             raise ContractError(
                 f"{self.name}:{path}: cannot be read: {error!r}; expected an OpenAPI document"
             ) from None
@@ -62,7 +64,12 @@ class Base:
 
     @cached_property
     def _files(self) -> list[str]:
-        return _git(self.root, "ls-tree", "-r", "--name-only", self.name, "--", "contract").decode().splitlines()
+        names = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.name, "--", "contract")
+        return names.decode(errors="replace").split("\0")
+
+    def has_other(self, path: str) -> bool:
+        """Whether a file of the working tree is another than the released one."""
+        return _says(self.root, "diff", "--quiet", self.name, "--", path) is None
 
     def _read(self, path: str) -> bytes:
         return _git(self.root, "show", f"{self.name}:./{path}")
@@ -98,7 +105,12 @@ def _chosen(root: Path, given: str | None) -> Base:
         return Base(root, given, "as BASE says")
     if _says(root, "rev-parse", "--verify", "--quiet", "HEAD") is None:
         raise NothingReleasedError("no commit yet")
-    if tag := _says(root, "describe", "--tags", "--abbrev=0", "--match", _RELEASES):
+    describe = ("describe", "--tags", "--abbrev=0", "--match", _RELEASES, "--exclude", "*-*")
+    tag = _says(root, *describe)
+    if tag and _says(root, *describe, "--exact-match"):  # the release that is being made is held against the one before
+        before = _says(root, *describe, "HEAD^")
+        tag = before if before and Base(root, before, "").versions else tag
+    if tag:
         return Base(root, tag, "the last release tag")
     if _says(root, "rev-parse", "--is-shallow-repository") == "true":
         raise ContractError(

@@ -1,6 +1,6 @@
 """Sends a service what its contract allows, and what it forbids, with schemathesis.
 
-May import plausible, replay, testing.
+May import http, plausible, replay, testing.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
@@ -12,11 +12,13 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, given, settings
 from schemathesis.core.failures import Failure, FailureGroup
+from schemathesis.core.result import Err
 from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import RejectedPositiveData
 
 from app.chassis.contract.plausible import plausible_query
 from app.chassis.contract.replay import Operation, operations_of
+from app.chassis.http.recordings import ContractError
 from app.chassis.testing.client import Client
 from app.chassis.testing.team import Team
 
@@ -24,6 +26,7 @@ __all__ = ["Exploration", "Finding", "explore", "overlap"]
 
 # What a request that fits the contract may be answered with: a success, or a refusal that depends on what is stored.
 _FITTING = ["2xx", "3xx", "401", "403", "404", "409", "410", "412", "429"]
+_BY_RULE = {401, 403, 404, 409, 410, 412, 422, 428, 429}  # what a route's own work may answer: its codes are declared
 _CHECKS = {
     "positive_data_acceptance": {"expected-statuses": _FITTING},
     "missing_required_header": {"expected-statuses": ["400", "401", "403", "406", "415", "422", "428"]},
@@ -46,6 +49,7 @@ class Finding:
 
     operation: str
     kind: str
+    pointer: str
     told: str
 
 
@@ -94,7 +98,9 @@ class _Explorer:
 
     def explore(self, modes: Sequence[GenerationMode], examples: int) -> Exploration:
         for result in self.schema.get_all_operations():
-            one: Any = result.ok()  # type: ignore[union-attr]  # an operation that cannot be read raises
+            if isinstance(result, Err):
+                raise ContractError(f"the OpenAPI document cannot be read: {result.err()}")
+            one: Any = result.ok()
             operation = self.operations[one.method.upper(), one.path]
             content = operation.about.get("requestBody", {}).get("content", {"application/json": {}})
             if "application/json" not in content:
@@ -160,16 +166,28 @@ class _Explorer:
             case.validate_response(answer)
         except FailureGroup as group:
             for failure in group.exceptions:
-                if not _is_own_rule(failure, answer):
+                if not _is_own_rule(failure, answer, operation):
                     self._tell(failure, case, operation, answer)
+        if answer.status_code in _BY_RULE and (code := _error(answer)["code"]) not in operation.codes:
+            told = f"{operation} fails with {code}, which it does not declare\n  {self._to_try(case)}"
+            self._add(Finding(operation.id, "code", f".{code}", told))
 
     def _tell(self, failure: Failure, case: Any, operation: Operation, answer: requests.Response) -> None:
         name = type(failure).__name__
         kind, meaning = _KINDS.get(name, (name, failure.title))
-        if not any((one.operation, one.kind) == (operation.id, kind) for one in self.done.findings):
-            detail = _refusal(answer) if answer.status_code >= 400 else failure.message.splitlines()[0]
-            told = f"{operation.method} {operation.template}: {meaning}: {detail}\n  {self._to_try(case)}"
-            self.done.findings.append(Finding(operation.id, kind, told))
+        fields = _error(answer)["fields"] if answer.status_code >= 400 else []
+        pointer = fields[0]["pointer"] if kind == "request" and fields else ""
+        if fields and fields[0]["in"] == "query":
+            pointer = pointer.replace("/", "?", 1)
+        detail = _refusal(answer) if answer.status_code >= 400 else failure.message.splitlines()[0]
+        told = f"{operation}: {meaning}: {detail}\n  {self._to_try(case)}"
+        self._add(Finding(operation.id, kind, pointer, told))
+
+    def _add(self, finding: Finding) -> None:
+        """Each way once: the first request that shows it is enough."""
+        key = finding.operation, finding.kind, finding.pointer
+        if key not in {(one.operation, one.kind, one.pointer) for one in self.done.findings}:
+            self.done.findings.append(finding)
 
     def _to_try(self, case: Any) -> str:
         """The request as a command, for a service that `make run` started."""
@@ -182,17 +200,23 @@ def overlap(template: str, other: str) -> bool:
     return len(ours) == len(theirs) and all(a == b or "{" in a or "{" in b for a, b in zip(ours, theirs, strict=True))
 
 
+def _error(answer: requests.Response) -> Any:
+    body = answer.json()
+    return body.get("error", body)
+
+
 def _refusal(answer: requests.Response) -> str:
-    error = answer.json()["error"]
+    error = _error(answer)
     fields = [f"{one['in']} {one['pointer']} {one['detail']}, expected {one['expected']}" for one in error["fields"]]
     return "; ".join([f"{answer.status_code} {error['code']}", *fields])
 
 
-def _is_own_rule(failure: Exception, answer: Any) -> bool:
-    """A domain may refuse what its schema cannot say, by a code of its own."""
+def _is_own_rule(failure: Exception, answer: requests.Response, operation: Operation) -> bool:
+    """A domain may refuse what its schema cannot say, by a code of its own that the contract declares."""
     if not isinstance(failure, RejectedPositiveData) or answer.status_code != 422:
         return False
-    return bool(answer.json()["error"]["code"] != "validation_failed")
+    code = _error(answer)["code"]
+    return code != "validation_failed" and code in operation.codes
 
 
 def explore(

@@ -34,13 +34,12 @@ def changed_answers(folder: Path, version: str, contract: dict[str, Any], team: 
 
 
 def _without_words(answer: Recorded) -> dict[str, Any]:
-    members = answer.model_copy(deep=True).model_dump()
-    if answer.status >= 400 and answer.body:
-        error = members["body"]["error"]
-        for part in (error, *error["fields"]):
+    copy = answer.model_copy(deep=True)
+    if copy.error:
+        for part in (copy.error, *copy.error.get("fields", ())):
             for name in _FOR_PEOPLE:
                 part.pop(name, None)
-    return members
+    return copy.model_dump()
 
 
 def changed_document(folder: Path, version: str, contract: dict[str, Any]) -> Iterator[str]:

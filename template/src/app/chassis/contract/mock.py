@@ -39,7 +39,11 @@ def mock(service: Any, folder: Path) -> None:
         for context in iter_route_contexts(app.routes):
             route = context.original_route
             if isinstance(route, APIRoute):
-                own = [case for case in cases if case.operation == route.name and case.response is not None]
+                own = [
+                    case
+                    for case in cases
+                    if case.operation == (route.operation_id or route.name) and case.response is not None
+                ]
                 route.dependant.call = _answering(own, is_async=inspect.iscoroutinefunction(route.endpoint))
     service.state.health.checks.clear()
     service.add_middleware(_Preference)
@@ -84,7 +88,7 @@ def _recorded(case: Case) -> Response:
     status, body = case.response.status, case.response.body
     headers = {name: value for name, value in case.response.headers.items() if name not in ("content-type", "link")}
     if status >= 400:
-        raise _error(body["error"], headers)
+        raise _error(case.response.error, headers)
     if status >= 300:
         raise HTTPException(status, headers=headers)
     if body is None:

@@ -39,7 +39,8 @@ def plausible_value(schema: dict[str, Any], contract: dict[str, Any], depth: int
         required = schema.get("required", ()) if depth < 20 else ()
         return {name: plausible_value(schema["properties"][name], contract, depth + 1) for name in required}
     if kind == "array":
-        return [plausible_value(schema.get("items", {}), contract, depth + 1)] * schema.get("minItems", 0)
+        least = schema.get("minItems", 0)
+        return [plausible_value(schema.get("items", {}), contract, depth + 1)] * least if least else []
     return _plain(kind, schema)
 
 

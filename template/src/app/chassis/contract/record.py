@@ -11,7 +11,7 @@ from typing import Any
 from app.chassis.contract.plausible import plausible_query, plausible_value, unknown_key
 from app.chassis.contract.replay import Operation, differences, fresh_client, operations_of, replayed
 from app.chassis.http.codes import TABLE
-from app.chassis.http.recordings import Case, ContractError, Recorded, Sent, cases_of, shown
+from app.chassis.http.recordings import Case, ContractError, Recorded, Sent, cases_of, shown, write_whole
 from app.chassis.testing.team import Team
 
 __all__ = ["proposals", "record", "write_document"]
@@ -49,9 +49,8 @@ def write_document(folder: Path, version: str, contract: dict[str, Any]) -> Iter
     """Write `openapi.json` of a version if it changed."""
     file = folder / version / "openapi.json"
     content = json.dumps(contract, indent=2, ensure_ascii=False) + "\n"
-    if not file.is_file() or file.read_text(encoding="utf-8") != content:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(content, encoding="utf-8")
+    if not file.is_file() or file.read_bytes() != content.encode():
+        write_whole(file, content)
         yield f"wrote {shown(file)}"
 
 
@@ -69,7 +68,7 @@ def _is_meant(case: Case, answer: Recorded, operation: Operation) -> bool:
 
 
 def _told(answer: Recorded) -> str:
-    return f"is answered with {answer.status}" + (f" {answer.body['error']['code']}" if answer.status >= 400 else "")
+    return f"is answered with {answer.status}" + (f" {answer.error['code']}" if answer.error else "")
 
 
 def _meant(case: Case, operation: Operation) -> str:

@@ -19,7 +19,7 @@ _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _OF_THE_VERSION = re.compile(r'(, )?<[^>]*>; rel="(successor-version|deprecation|sunset)"')
 _REFERENCE = re.compile(r"\{(?P<path>/[^{}#]*)#(?P<pointer>[^{}]*)\}")
-_METHODS = ("get", "put", "post", "delete", "patch")
+_METHODS = ("get", "put", "post", "delete", "patch", "head")
 
 
 class _UnansweredError(Exception):
@@ -35,7 +35,10 @@ class Operation:
         self.about: dict[str, Any] = contract["paths"][template][method]
         self.id: str = self.about["operationId"]
         self.codes = dict(_codes(self.about))
-        self.parameters = {(one["in"], one["name"]) for one in self.about.get("parameters", ())}
+        self.parameters = {(one["in"], one["name"]): one for one in self.about.get("parameters", ())}
+
+    def __str__(self) -> str:
+        return f"{self.method} {self.template}"
 
     def fails_in(self, case: Case) -> bool:
         """Whether the case is named by an error."""
@@ -70,17 +73,17 @@ def fresh_client(team: Team) -> Iterator[Client]:
     with tempfile.TemporaryDirectory() as folder:
         service = ServiceProcess(Path(folder))
         try:
-            service.start()
-        except AssertionError as error:
-            raise ContractError(f"{str(error)[-2000:]}; expected one that `make run` starts") from None
-        try:
-            _seed(team, service)
+            _start(team, service)
             yield service.client()
         finally:
             service.stop()
 
 
-def _seed(team: Team, service: ServiceProcess) -> None:
+def _start(team: Team, service: ServiceProcess) -> None:
+    try:
+        service.start()
+    except AssertionError as error:
+        raise ContractError(f"{str(error)[-2000:]}; expected one that `make run` starts") from None
     try:
         team.seed(service.client())
     except Exception as error:  # the team's code may raise anything
@@ -130,9 +133,14 @@ def _turn(case: Case, operations: dict[str, Operation]) -> tuple[int, str, str]:
         raise ContractError(
             f"{shown(case.file.parent)}: {case.version} has no operation of that name; rename the folder, or delete it"
         )
+    operation = operations[case.operation]
+    path = _REFERENCE.sub("x", case.request.path).partition("?")[0].removeprefix(f"/{case.version}")
+    fits = re.fullmatch(re.sub(r"{[^}]*}", "[^/]+", operation.template), path)
+    if not fits or case.request.method not in (operation.method, "HEAD" if operation.method == "GET" else ""):
+        raise ContractError(f"{shown(case.file)}: asks {case.request.method} {path}; expected {operation}")
     if case.request.method in ("GET", "HEAD"):
         turn = 0
-    elif operations[case.operation].fails_in(case):
+    elif operation.fails_in(case):
         turn = 1
     else:
         turn = 3 if case.request.method == "DELETE" else 2

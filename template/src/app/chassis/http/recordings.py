@@ -7,14 +7,15 @@ import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, Self
+from typing import Annotated, Any, Self
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, model_validator
+from pydantic_core import from_json
 
 from app.chassis.about import project_root
 from app.chassis.validation import explain
 
-__all__ = ["Case", "ContractError", "Recorded", "Sent", "cases_of", "contract_folder", "parsed", "shown"]
+__all__ = ["Case", "ContractError", "Recorded", "Sent", "cases_of", "contract_folder", "parsed", "shown", "write_whole"]
 
 _NAME = re.compile(r"[a-z][a-z0-9_]*(\.[a-z0-9_]+)?")
 _VERSION = re.compile(r"v[1-9][0-9]{0,3}")
@@ -22,6 +23,12 @@ _VERSION = re.compile(r"v[1-9][0-9]{0,3}")
 
 class ContractError(Exception):
     """A file of the contract that cannot be used: its path, what is wrong, what is expected."""
+
+
+_Headers = dict[
+    Annotated[str, StringConstraints(pattern=r"^[!#-'*+.0-9A-Z^-z|~-]+$")],
+    Annotated[str, StringConstraints(pattern=r"^[ -~]*$")],
+]
 
 
 class _Part(BaseModel):
@@ -32,8 +39,8 @@ class Sent(_Part):
     """A request: `body` is sent as JSON, `text` as it is; `{/v1/items#/data/0/id}` is what a GET answers there."""
 
     method: str = Field(pattern="^[A-Z]+$")
-    path: str = Field(pattern="^/v[0-9]+/")
-    headers: dict[str, str] = {}
+    path: str = Field(pattern="^/v[0-9]+/[!-~]*$")
+    headers: _Headers = {}
     body: Any = None
     text: str | None = None
 
@@ -47,10 +54,15 @@ class Sent(_Part):
 class Recorded(_Part):
     """An answer: status, headers a client may rely on, its JSON or its text; ids and times are the same everywhere."""
 
-    status: int
-    headers: dict[str, str]
+    status: int = Field(ge=200, le=599)
+    headers: _Headers
     body: Any = None
     text: str | None = None
+
+    @property
+    def error(self) -> Any:
+        """The error it tells, in the envelope or as a problem document; None for a success."""
+        return self.body.get("error", self.body) if self.status >= 400 and isinstance(self.body, dict) else None
 
     @property
     def example(self) -> Any:
@@ -89,9 +101,19 @@ class Case(_Part):
         content = json.dumps(members, indent=2, ensure_ascii=False) + "\n"
         if self.file.is_file() and self.file.read_text(encoding="utf-8") == content:
             return False
-        self.file.parent.mkdir(parents=True, exist_ok=True)
-        self.file.write_text(content, encoding="utf-8")
+        write_whole(self.file, content)
         return True
+
+
+def write_whole(file: Path, content: str) -> None:
+    """Write all of it or nothing: a full disk or an interrupt leaves what was there."""
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f".{file.name}.partial")
+    try:
+        partial.write_text(content, encoding="utf-8")
+        partial.replace(file)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def contract_folder() -> Path:
@@ -105,7 +127,16 @@ def cases_of(folder: Path, version: str) -> list[Case]:
     Raises:
         ContractError: a file is no case.
     """
-    return [parsed(file, file.read_bytes()) for file in sorted((folder / version).glob("*/*.json"))]
+    return [parsed(file, _content(file)) for file in sorted((folder / version).glob("*/*.json"))]
+
+
+def _content(file: Path) -> bytes:
+    try:
+        if not file.is_file():
+            raise ContractError(f"{shown(file)}: is no file; expected one that `make contract` can read")
+        return file.read_bytes()
+    except OSError as error:
+        raise ContractError(f"{shown(file)}: cannot be read: {error.strerror}; expected a readable file") from None
 
 
 def parsed(file: Path, content: bytes) -> Case:
@@ -117,7 +148,7 @@ def parsed(file: Path, content: bytes) -> Case:
     if not _NAME.fullmatch(file.stem):
         raise ContractError(f"{shown(file)}: found that name; expected ok, or an error's code, or either with .more")
     try:
-        case = Case.model_validate({**json.loads(content), "file": file})
+        case = Case.model_validate({**from_json(content, allow_inf_nan=False), "file": file})
     except ValidationError as error:
         raise ContractError(f"{shown(file)}: {'; '.join(_problems(error))}") from None
     except (ValueError, TypeError) as error:
