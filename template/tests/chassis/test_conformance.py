@@ -8,8 +8,9 @@ from copy import deepcopy
 from typing import Any
 
 from app.chassis.contract.explore import explore
+from app.chassis.contract.operations import operations_of
 from app.chassis.contract.record import proposals
-from app.chassis.contract.replay import fresh_client, operations_of, replayed
+from app.chassis.contract.replay import fresh_client, replayed
 from app.chassis.http.recordings import cases_of, contract_folder
 from app.chassis.testing import ServiceProcess
 from app.chassis.testing.plugin import explored

@@ -10,9 +10,10 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from pydantic import Field
 
 from app.chassis.about import about
-from app.chassis.contract.explore import overlap
+from app.chassis.contract.operations import overlap
 from app.chassis.http import MAX_ID, Router, Schema, fails_with
-from app.chassis.http.openapi import enveloped_openapi, with_clean_names
+from app.chassis.http.names import with_clean_names
+from app.chassis.http.openapi import enveloped_openapi
 from app.chassis.http.paging import page_links
 from app.chassis.testing import Client
 from app.chassis.testing.team import Team

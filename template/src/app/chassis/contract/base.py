@@ -1,4 +1,4 @@
-"""What was released, read from git and never from the working tree. May import http, replay."""
+"""What was released, read from git and never from the working tree. May import http, operations."""
 
 import json
 import subprocess
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from app.chassis.contract.replay import operations_of
+from app.chassis.contract.operations import operations_of
 from app.chassis.http.recordings import Case, ContractError, parsed
 
 __all__ = ["Base", "NothingReleasedError", "find_base"]

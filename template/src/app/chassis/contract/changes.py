@@ -1,11 +1,11 @@
-"""What two documents say of one operation, compared: what no request would show. May import narrow, replay."""
+"""What two documents say of one operation, compared: what no request would show. May import narrow, operations."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
 from app.chassis.contract.narrow import Refusal, refusals
-from app.chassis.contract.replay import Operation
+from app.chassis.contract.operations import Operation
 
 __all__ = ["Change", "changes_of"]
 

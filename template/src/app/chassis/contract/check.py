@@ -1,4 +1,7 @@
-"""What was released is asked of the service of today. May import base, changes, explore, http, replay, testing."""
+"""What was released is asked of the service of today.
+
+May import base, changes, explore, http, operations, replay, testing.
+"""
 
 import re
 from collections.abc import Iterator
@@ -9,7 +12,8 @@ from typing import Any
 from app.chassis.contract.base import Base
 from app.chassis.contract.changes import changes_of
 from app.chassis.contract.explore import explore
-from app.chassis.contract.replay import Operation, fresh_client, operations_of, replayed
+from app.chassis.contract.operations import Operation, operations_of
+from app.chassis.contract.replay import fresh_client, replayed
 from app.chassis.http.recordings import Case, Recorded
 from app.chassis.testing.team import Team
 

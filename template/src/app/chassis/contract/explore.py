@@ -1,11 +1,10 @@
 """Sends a service what its contract allows, and what it forbids, with schemathesis.
 
-May import http, plausible, replay, testing.
+May import findings, http, operations, plausible, testing.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from copy import deepcopy
-from dataclasses import dataclass, field
 from typing import Any
 
 import requests
@@ -16,13 +15,14 @@ from schemathesis.core.result import Err
 from schemathesis.generation import GenerationMode
 from schemathesis.openapi.checks import RejectedPositiveData
 
+from app.chassis.contract.findings import Exploration, Finding
+from app.chassis.contract.operations import Operation, operations_of, overlap
 from app.chassis.contract.plausible import plausible_query
-from app.chassis.contract.replay import Operation, operations_of
 from app.chassis.http.recordings import ContractError
 from app.chassis.testing.client import Client
 from app.chassis.testing.team import Team
 
-__all__ = ["Exploration", "Finding", "explore", "overlap"]
+__all__ = ["explore"]
 
 # What a request that fits the contract may be answered with: a success, or a refusal that depends on what is stored.
 _FITTING = ["2xx", "3xx", "401", "403", "404", "409", "410", "412", "429"]
@@ -41,45 +41,6 @@ _KINDS = {
     "UndefinedContentType": ("content-type", "the contract does not declare that content type"),
     "ServerError": ("server-error", "the service fails"),
 }
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One way in which an operation does not keep the contract, with a request that shows it."""
-
-    operation: str
-    kind: str
-    pointer: str
-    told: str
-
-
-@dataclass(slots=True)
-class Exploration:
-    """What was found, and which statuses each operation answered with: (operation id, status) -> times."""
-
-    findings: list[Finding] = field(default_factory=list)
-    reached: dict[tuple[str, int], int] = field(default_factory=dict)
-
-    def note(self, operation: str, status: int) -> None:
-        """Count an answer."""
-        self.reached[operation, status] = self.reached.get((operation, status), 0) + 1
-
-    def unseen(self, operations: Iterable[Operation]) -> Iterator[tuple[Operation, str]]:
-        """Each operation with a success that its contract declares and nobody saw."""
-        for one in operations:
-            for status in one.about["responses"]:
-                if status.startswith("2") and (one.id, int(status)) not in self.reached:
-                    yield one, status
-
-    def table(self) -> list[str]:
-        """A line for each operation: its statuses, and how often each came."""
-        names = sorted({operation for operation, _ in self.reached})
-        width = max(map(len, names), default=0)
-        return [
-            f"{name.ljust(width)}  "
-            + "  ".join(f"{s}: {n}" for (one, s), n in sorted(self.reached.items()) if one == name)
-            for name in names
-        ]
 
 
 class _Explorer:
@@ -192,12 +153,6 @@ class _Explorer:
     def _to_try(self, case: Any) -> str:
         """The request as a command, for a service that `make run` started."""
         return str(case.as_curl_command()).replace(self.client.address, "127.0.0.1:8000")
-
-
-def overlap(template: str, other: str) -> bool:
-    """Whether some path fits both templates."""
-    ours, theirs = template.split("/"), other.split("/")
-    return len(ours) == len(theirs) and all(a == b or "{" in a or "{" in b for a, b in zip(ours, theirs, strict=True))
 
 
 def _error(answer: requests.Response) -> Any:

@@ -1,4 +1,4 @@
-"""Asks the real service what a case asks, and makes the answer comparable. May import http, testing."""
+"""Asks the real service what a case asks, and makes the answer comparable. May import http, operations, testing."""
 
 import re
 import tempfile
@@ -7,60 +7,23 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+from app.chassis.contract.operations import Operation
 from app.chassis.http.recordings import Case, ContractError, Recorded, shown
 from app.chassis.testing.client import Answer, Client
 from app.chassis.testing.process import ServiceProcess
 from app.chassis.testing.team import Team
 
-__all__ = ["Operation", "differences", "fresh_client", "operations_of", "replayed"]
+__all__ = ["differences", "fresh_client", "replayed"]
 
 _KEPT = ("content-type", "etag", "location", "link", "allow", "retry-after")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _OF_THE_VERSION = re.compile(r'(, )?<[^>]*>; rel="(successor-version|deprecation|sunset)"')
 _REFERENCE = re.compile(r"\{(?P<path>/[^{}#]*)#(?P<pointer>[^{}]*)\}")
-_METHODS = ("get", "put", "post", "delete", "patch", "head")
 
 
 class _UnansweredError(Exception):
     """A case refers to something that is not there."""
-
-
-class Operation:
-    """One operation of a contract: its method, path template, parameters, and the codes it fails with by status."""
-
-    def __init__(self, contract: dict[str, Any], method: str, template: str) -> None:
-        self.method = method.upper()
-        self.template = template
-        self.about: dict[str, Any] = contract["paths"][template][method]
-        self.id: str = self.about["operationId"]
-        self.codes = dict(_codes(self.about))
-        self.parameters = {(one["in"], one["name"]): one for one in self.about.get("parameters", ())}
-
-    def __str__(self) -> str:
-        return f"{self.method} {self.template}"
-
-    def fails_in(self, case: Case) -> bool:
-        """Whether the case is named by an error."""
-        return case.name.partition(".")[0] in self.codes
-
-
-def operations_of(contract: dict[str, Any]) -> dict[str, Operation]:
-    """The operations of an OpenAPI document by their ids."""
-    found = [
-        Operation(contract, method, template)
-        for template, item in contract["paths"].items()
-        for method in _METHODS
-        if method in item
-    ]
-    return {operation.id: operation for operation in found}
-
-
-def _codes(operation: dict[str, Any]) -> Iterator[tuple[str, int]]:
-    for status, response in operation["responses"].items():
-        if status[0] in "45":
-            for name in response["content"]["application/json"]["examples"]:
-                yield name.partition(".")[0], int(status)
 
 
 @contextmanager

@@ -1,10 +1,9 @@
 """The OpenAPI document tells what is really sent: the envelope for every status.
 
-May import deprecation, envelope, failures, recordings.
+May import deprecation, envelope, failures, names, recordings.
 """
 
 import logging
-import re
 from copy import deepcopy
 from typing import Any
 
@@ -15,17 +14,17 @@ from fastapi.openapi.utils import get_fields_from_routes, get_openapi
 from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
 from app.chassis.http.failures import codes_of, error_example, known_rows
+from app.chassis.http.names import REF, with_clean_names
 from app.chassis.http.recordings import Case, ContractError, cases_of, contract_folder
 
-__all__ = ["enveloped_openapi", "with_clean_names"]
+__all__ = ["enveloped_openapi"]
 
 _log = logging.getLogger(__name__)
-_REF = "#/components/schemas/"
-_PROBLEM = {"schema": {"$ref": f"{_REF}Problem"}}
+_PROBLEM = {"schema": {"$ref": f"{REF}Problem"}}
 _ANY_OTHER = {
     "description": "Any other error, from before a route is reached",
     "content": {
-        "application/json": {"schema": {"$ref": f"{_REF}ErrorEnvelope"}},
+        "application/json": {"schema": {"$ref": f"{REF}ErrorEnvelope"}},
         "application/problem+json": _PROBLEM,
     },
 }
@@ -60,7 +59,7 @@ def enveloped_openapi(app: FastAPI, deprecated: Deprecated | None) -> dict[str, 
     for unused in [name for name in schemas if name in ("HTTPValidationError", "ValidationError") or _is_page(name)]:
         del schemas[unused]  # replaced by an envelope
     for model in (ErrorEnvelope, Meta, PageMeta, Problem):
-        schema = model.model_json_schema(ref_template=_REF + "{model}", mode="serialization")
+        schema = model.model_json_schema(ref_template=REF + "{model}", mode="serialization")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
     components["examples"] = dict(sorted(examples.items()))
@@ -81,7 +80,7 @@ def _wrap_successes(operation: dict[str, Any], schemas: dict[str, Any]) -> None:
     for status, response in operation["responses"].items():
         content = response.get("content", {}).get("application/json")
         if content is not None and status.startswith("2"):
-            content["schema"] = {"$ref": _REF + _envelope_of(content.get("schema", {}), operation, schemas)}
+            content["schema"] = {"$ref": REF + _envelope_of(content.get("schema", {}), operation, schemas)}
 
 
 def _declare_failures(operation: dict[str, Any], method: str, version: str, components: dict[str, Any]) -> None:
@@ -92,7 +91,7 @@ def _declare_failures(operation: dict[str, Any], method: str, version: str, comp
     if "if-match" in headers:
         headers["if-match"]["required"] = True  # its absence is 428, not 422, so the parameter itself is optional
     codes, rows = codes_of(operation), known_rows()
-    envelope = {"schema": {"$ref": _REF + _error_of(operation, codes, components["schemas"])}}
+    envelope = {"schema": {"$ref": REF + _error_of(operation, codes, components["schemas"])}}
     for status in [status for status in responses if status[0] in "45"]:
         del responses[status]  # FastAPI's own 422, or one that says no code
     for code in codes:
@@ -136,8 +135,8 @@ def _error_of(operation: dict[str, Any], codes: list[str], schemas: dict[str, An
         "description": "What the operation answers when it fails.",
         "required": ["error", "meta"],
         "properties": {
-            "error": {"allOf": [{"$ref": f"{_REF}ErrorBody"}, code]},
-            "meta": {"$ref": f"{_REF}Meta"},
+            "error": {"allOf": [{"$ref": f"{REF}ErrorBody"}, code]},
+            "meta": {"$ref": f"{REF}Meta"},
         },
     }
     return name
@@ -145,13 +144,13 @@ def _error_of(operation: dict[str, Any], codes: list[str], schemas: dict[str, An
 
 def _envelope_of(schema: dict[str, Any], operation: dict[str, Any], schemas: dict[str, Any]) -> str:
     """Name of the envelope component for a payload schema; made on first use."""
-    payload, meta = schema, {"$ref": f"{_REF}Meta"}
-    inner = schema.get("$ref", "").removeprefix(_REF)
+    payload, meta = schema, {"$ref": f"{REF}Meta"}
+    inner = schema.get("$ref", "").removeprefix(REF)
     name = f"{inner or operation['operationId']}_envelope"
     if _is_page(inner):
         page = schemas[inner]
         payload = page["properties"]["data"]
-        meta = {"$ref": f"{_REF}PagedMeta"}
+        meta = {"$ref": f"{REF}PagedMeta"}
         schemas["PagedMeta"] = _paged_meta()
         name = inner.removeprefix("Page_").strip("_") + "_page_envelope"
     schemas[name] = {
@@ -169,37 +168,6 @@ def _is_page(name: str) -> bool:
 def _paged_meta() -> dict[str, Any]:
     schema = Meta.model_json_schema(mode="serialization")
     schema["title"] = "PagedMeta"
-    schema["properties"]["page"] = {"$ref": f"{_REF}PageMeta"}
+    schema["properties"]["page"] = {"$ref": f"{REF}PageMeta"}
     schema["required"] = [*schema["required"], "page"]
     return schema
-
-
-def with_clean_names(document: dict[str, Any]) -> dict[str, Any]:
-    """The document with schemas named as generators like them: `Page_Item_` becomes `PageItem`, sorted.
-
-    Raises:
-        ValueError: two schemas would get one name.
-    """
-    schemas = document["components"]["schemas"]
-    names = {name: _clean(name) for name in sorted(schemas)}
-    if len(set(names.values())) < len(names):
-        taken = sorted(name for name in names if list(names.values()).count(names[name]) > 1)
-        raise ValueError(f"found schemas that differ in their punctuation only: {', '.join(taken)}; rename one")
-    document["components"]["schemas"] = {clean: {**schemas[name], "title": clean} for name, clean in names.items()}
-    renamed: dict[str, Any] = _renamed(document, {_REF + name: _REF + clean for name, clean in names.items()})
-    return renamed
-
-
-def _clean(name: str) -> str:
-    return "".join(word[:1].upper() + word[1:] for word in re.split(r"[^A-Za-z0-9]+", name))
-
-
-def _renamed(node: Any, names: dict[str, str]) -> Any:
-    if isinstance(node, list):
-        return [_renamed(entry, names) for entry in node]
-    if not isinstance(node, dict):
-        return node
-    return {
-        key: names.get(value, value) if key == "$ref" and isinstance(value, str) else _renamed(value, names)
-        for key, value in node.items()
-    }

@@ -1,0 +1,47 @@
+"""What an exploration found and where it came. May import operations."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+
+from app.chassis.contract.operations import Operation
+
+__all__ = ["Exploration", "Finding"]
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One way in which an operation does not keep the contract, with a request that shows it."""
+
+    operation: str
+    kind: str
+    pointer: str
+    told: str
+
+
+@dataclass(slots=True)
+class Exploration:
+    """What was found, and which statuses each operation answered with: (operation id, status) -> times."""
+
+    findings: list[Finding] = field(default_factory=list)
+    reached: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def note(self, operation: str, status: int) -> None:
+        """Count an answer."""
+        self.reached[operation, status] = self.reached.get((operation, status), 0) + 1
+
+    def unseen(self, operations: Iterable[Operation]) -> Iterator[tuple[Operation, str]]:
+        """Each operation with a success that its contract declares and nobody saw."""
+        for one in operations:
+            for status in one.about["responses"]:
+                if status.startswith("2") and (one.id, int(status)) not in self.reached:
+                    yield one, status
+
+    def table(self) -> list[str]:
+        """A line for each operation: its statuses, and how often each came."""
+        names = sorted({operation for operation, _ in self.reached})
+        width = max(map(len, names), default=0)
+        return [
+            f"{name.ljust(width)}  "
+            + "  ".join(f"{s}: {n}" for (one, s), n in sorted(self.reached.items()) if one == name)
+            for name in names
+        ]
