@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator
 from datetime import date, datetime
 from enum import StrEnum
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from app.chassis.errors import InvalidError, NotFoundError
@@ -48,6 +48,8 @@ class ParcelIn(Schema):
     at: datetime | None = None
     weight: Annotated[str, Field(pattern=r"^[0-9]{1,9}[.][0-9]{2}$", examples=["1.00"])]
     labels: dict[str, str] = Field(default_factory=dict)
+    extra: dict[str, Any] = Field(default_factory=dict)
+    marks: set[int] = Field(default_factory=set, max_length=5)
 
 
 class ParcelOut(ParcelIn):
@@ -85,8 +87,8 @@ async def count_parcels() -> Count:
 
 
 @router.get("/parcels")
-async def list_parcels(carrier: Carrier, after: date | None = None) -> list[ParcelOut]:
-    return [one for one in PARCELS.values() if one.carrier == carrier and (after is None or one.day > after)]
+async def list_parcels(carrier: Carrier, before: int | None = None) -> list[ParcelOut]:
+    return [one for one in PARCELS.values() if one.carrier == carrier and (before is None or one.day.year < before)]
 
 
 @router.post("/parcels", status_code=202, responses=fails_with("parcel_too_heavy"))
@@ -144,3 +146,8 @@ async def stream_lines() -> StreamingResponse:
         yield b"one\n"
 
     return StreamingResponse(lines(), media_type="text/plain")
+
+
+@router.head("/parcels/{parcel_id}/lines", responses=fails_with("parcel_not_found"))
+async def has_lines(parcel_id: UUID) -> None:
+    parcel_of(parcel_id)

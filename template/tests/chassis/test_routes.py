@@ -7,7 +7,7 @@ from typing import Annotated, Any
 import pytest
 from fastapi import FastAPI
 from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # its types are a package of their own
-from pydantic import Field
+from pydantic import Field, ValidationError
 
 from app.chassis.about import about
 from app.chassis.contract.operations import overlap
@@ -17,6 +17,7 @@ from app.chassis.http.openapi import enveloped_openapi
 from app.chassis.http.paging import page_links
 from app.chassis.testing import Client
 from app.chassis.testing.team import Team
+from app.chassis.validation import NO_NUL
 
 METHODS = ("get", "put", "post", "delete", "patch")
 FILL = {"integer": "1", "number": "1", "boolean": "true"}
@@ -47,7 +48,7 @@ def test_wrong_method_is_405_with_every_allowed_one(client: Client, contracts: d
         for template, item in contract["paths"].items():
             own = {method.upper() for method in METHODS if method in item}
             path = f"/{version}{filled(template, next(iter(item.values())))}"
-            wanted = own | {"OPTIONS"} | ({"HEAD"} if "GET" in own else set())
+            wanted = own | {"OPTIONS"} | ({"HEAD"} if {"get", "head"} & item.keys() else set())
             if any(template != other and overlap(template, other) for other in contract["paths"]):
                 continue  # the path made up for it may be one of the other's
             wrong = next((method.upper() for method in METHODS if method.upper() not in own), "TRACE")
@@ -207,6 +208,23 @@ def test_bounds_of_whole_numbers_are_exact() -> None:
     number = document["components"]["schemas"]["Thing"]["properties"]["number"]
     assert (number["minimum"], number["maximum"]) == (-(2**63), 2**63 - 1)
     assert isinstance(number["maximum"], int)
+
+
+def test_free_names_and_sets_are_declared_as_they_are_taken() -> None:
+    """A name holds no NUL, and generators see what its values are; a set takes nothing twice, as it declares."""
+
+    class Bag(Schema):
+        counts: dict[str, Annotated[int, Field(ge=0)]]
+        marks: set[int]
+
+    declared = Bag.model_json_schema()["properties"]
+    assert declared["counts"]["additionalProperties"] == {"type": "integer", "minimum": 0}
+    assert declared["counts"]["propertyNames"] == {"pattern": NO_NUL}
+    assert declared["marks"]["uniqueItems"]
+    assert Bag.model_validate({"counts": {"a": 1}, "marks": [1, 2]}).marks == {1, 2}
+    for wrong in ({"counts": {"\0": 1}, "marks": []}, {"counts": {}, "marks": [1, 1]}):
+        with pytest.raises(ValidationError):
+            Bag.model_validate(wrong)
 
 
 def _app_of(router: Router) -> FastAPI:

@@ -2,10 +2,13 @@
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
+from typing import Any
+
+import requests
 
 from app.chassis.contract.operations import Operation
 
-__all__ = ["Exploration", "Finding"]
+__all__ = ["Exploration", "Finding", "error_of", "refusal_of"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,3 +48,16 @@ class Exploration:
             + "  ".join(f"{s}: {n}" for (one, s), n in sorted(self.reached.items()) if one == name)
             for name in names
         ]
+
+
+def error_of(answer: requests.Response) -> Any:
+    """The error an answer tells, in the envelope or as a problem document."""
+    body = answer.json()
+    return body.get("error", body)
+
+
+def refusal_of(answer: requests.Response) -> str:
+    """Status, code and wrong inputs of a refusal, on one line."""
+    error = error_of(answer)
+    fields = [f"{one['in']} {one['pointer']} {one['detail']}, expected {one['expected']}" for one in error["fields"]]
+    return "; ".join([f"{answer.status_code} {error['code']}", *fields])

@@ -1,6 +1,6 @@
 """The OpenAPI document tells what is really sent: the envelope for every status.
 
-May import deprecation, envelope, failures, names, recordings.
+May import deprecation, envelope, failures, names, recordings, validation.
 """
 
 import logging
@@ -16,6 +16,7 @@ from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
 from app.chassis.http.failures import codes_of, error_example, known_rows
 from app.chassis.http.names import REF, with_clean_names
 from app.chassis.http.recordings import Case, ContractError, cases_of, contract_folder
+from app.chassis.validation import NO_NUL
 
 __all__ = ["enveloped_openapi"]
 
@@ -90,6 +91,9 @@ def _declare_failures(operation: dict[str, Any], method: str, version: str, comp
         responses["304"] = {"description": "Not changed since the version If-None-Match names"}
     if "if-match" in headers:
         headers["if-match"]["required"] = True  # its absence is 428, not 422, so the parameter itself is optional
+    for parameter in operation.get("parameters", ()):
+        if parameter["in"] in ("path", "query"):
+            _refuse_nul(parameter["schema"])
     codes, rows = codes_of(operation), known_rows()
     envelope = {"schema": {"$ref": REF + _error_of(operation, codes, components["schemas"])}}
     for status in [status for status in responses if status[0] in "45"]:
@@ -103,6 +107,18 @@ def _declare_failures(operation: dict[str, Any], method: str, version: str, comp
         response["content"]["application/json"]["examples"][code] = {"$ref": f"#/components/examples/{name}"}
         response["description"] = "; or ".join(filter(None, (response["description"], rows[code].title)))
     operation["responses"] = dict(sorted(responses.items())) | {"default": _ANY_OTHER}
+
+
+def _refuse_nul(schema: Any) -> None:
+    """A URL with %00 is refused whatever it is for: every text in it says so."""
+    for part in schema.values() if isinstance(schema, dict) else schema if isinstance(schema, list) else ():
+        _refuse_nul(part)
+    if (
+        isinstance(schema, dict)
+        and schema.get("type") == "string"
+        and not {"pattern", "enum", "const", "format"} & schema.keys()
+    ):
+        schema["pattern"] = NO_NUL
 
 
 def _recorded(version: str) -> dict[str, list[Case]]:

@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 from pydantic.json_schema import JsonSchemaValue
-from pydantic_core import CoreSchema, PydanticCustomError, core_schema
+from pydantic_core import CoreSchema, PydanticCustomError, core_schema, to_json
 
 from app.chassis.validation import NO_NUL
 
@@ -54,6 +54,10 @@ def _is_text_or(*types: type) -> Any:
     return accepts
 
 
+def _has_no_twins(value: Any) -> bool:
+    return not isinstance(value, list) or len({to_json(entry) for entry in value}) == len(value)
+
+
 # core schema type -> (accepted value, what is expected). Conversions that JSON Schema does not know are refused.
 _ACCEPTS: dict[str, tuple[Any, str]] = {
     "int": (_is_number, "a whole number"),
@@ -78,10 +82,8 @@ def _guarded(schema: CoreSchema, accepts: Any, expected: str) -> CoreSchema:
 
 def _harden(node: Any) -> Any:
     """Copy of a core schema in which every leaf accepts just what its JSON Schema declares."""
-    if isinstance(node, list):
-        return [_harden(entry) for entry in node]
-    if isinstance(node, tuple):
-        return tuple(_harden(entry) for entry in node)
+    if isinstance(node, list | tuple):
+        return type(node)(_harden(entry) for entry in node)
     if not isinstance(node, dict):
         return node
     kind = node.get("type")
@@ -89,8 +91,20 @@ def _harden(node: Any) -> Any:
         return {**node, "pattern": NO_NUL}
     if kind in _ACCEPTS:
         return _guarded(node, *_ACCEPTS[kind])
+    if kind in ("set", "frozenset"):
+        hardened = {**node, "items_schema": _harden(node.get("items_schema", core_schema.any_schema()))}
+        return _guarded(hardened, _has_no_twins, "no entry twice")
     skip = {"metadata", "serialization", "default", "ref", "cls", "config", "custom_init", "root_model"}
     return {key: value if key in skip else _harden(value) for key, value in node.items()}
+
+
+def _name_free_members(node: Any) -> None:
+    """Declare free names as generators know them, and that they hold no NUL."""
+    for part in node.values() if isinstance(node, dict) else node if isinstance(node, list) else ():
+        _name_free_members(part)
+    if isinstance(node, dict) and node.get("patternProperties", {}).keys() == {NO_NUL}:
+        node["additionalProperties"] = node.pop("patternProperties")[NO_NUL]
+        node["propertyNames"] = {"pattern": NO_NUL}
 
 
 class Schema(BaseModel):
@@ -111,8 +125,10 @@ class Schema(BaseModel):
     def __get_pydantic_json_schema__(cls, schema: CoreSchema, handler: GetJsonSchemaHandler) -> JsonSchemaValue:
         """Answers may gain members: only requests are told that there are no others."""
         declared = handler(schema)
+        resolved = handler.resolve_ref_schema(declared)
         if handler.mode == "serialization":
-            handler.resolve_ref_schema(declared).pop("additionalProperties", None)
+            resolved.pop("additionalProperties", None)
+        _name_free_members(resolved.get("properties", {}))
         return declared
 
     @classmethod
