@@ -60,3 +60,23 @@ def test_route_that_lies_is_found(service: ServiceProcess, contracts: dict[str, 
                 kinds = {finding.kind for finding in done.findings}
                 assert kinds >= ({"response", "status"} if told.get("parameters") else {"response"})
                 return
+
+
+def test_form_leaves_the_other_routes_to_be_tried(
+    service: ServiceProcess, contracts: dict[str, Any], team_service: Team
+) -> None:
+    """Forms are sent legal things only; what comes after them is sent the rest too."""
+    for version, contract in contracts.items():
+        for operation in operations_of(contract).values():
+            if operation.method == "GET" and "422" in operation.about["responses"] and "{" not in operation.template:
+                kept = deepcopy(contract)
+                form = {"content": {"application/x-www-form-urlencoded": {"schema": {"type": "object"}}}}
+                first = {"operationId": "a_form", "requestBody": form, "responses": {"404": {"description": "none"}}}
+                kept["paths"] = {
+                    "/-probe/form": {"post": first},
+                    operation.template: {"get": kept["paths"][operation.template]["get"]},
+                }
+                first["responses"]["404"]["content"] = {"application/json": {"examples": {"route_not_found": {}}}}
+                done = explore(kept, version, service.client(), team_service)
+                assert (operation.id, 422) in done.reached
+                return

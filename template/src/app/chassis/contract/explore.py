@@ -66,13 +66,11 @@ class _Explorer:
             if operation is None:
                 continue
             content = operation.about.get("requestBody", {}).get("content", {"application/json": {}})
-            if "application/json" not in content:
-                modes = [GenerationMode.POSITIVE]  # every text is a legal form, whatever it was meant to break
+            # Every text is a legal form, whatever it was meant to break.
+            own = modes if "application/json" in content else [GenerationMode.POSITIVE]
             keys = list(self._known_keys(operation))
             generation = self.schema.config.generation_for(operation=one)
-            for case in self.schema.iter_coverage_cases(
-                one, generation_modes=list(modes), generation_config=generation
-            ):
+            for case in self.schema.iter_coverage_cases(one, generation_modes=list(own), generation_config=generation):
                 if case.method.upper() != operation.method and self._is_shared(operation):
                     continue  # that method is another operation's
                 self._ask(case, operation)
@@ -81,7 +79,7 @@ class _Explorer:
                     case.headers.update({name: "*" for name in case.headers if name.lower() == "if-match"})
                     self._ask(case, operation)
             if examples:
-                self._fuzz(one, operation, modes, examples)
+                self._fuzz(one, operation, own, examples)
         self.session.close()
         return self.done
 
