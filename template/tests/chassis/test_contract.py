@@ -251,3 +251,22 @@ def test_what_a_schema_refuses_is_told_by_place(
     tree = body(below={"type": "array", "items": {"$ref": "#/components/schemas/Tree"}})
     document = {"components": {"schemas": {"Old": body(a=TEXT), "Tree": tree}}}
     assert [(one.pointer, one.rule) for one in refusals(old, new, document, document)] == told
+
+
+def test_schemas_that_refer_to_each_other_are_compared_once() -> None:
+    """A union of things that hold two of the union has 16 pairs a level: to follow each would never end.
+
+    The union is named in one place, or null in another, written out in a third: each way comes back to itself.
+    """
+    node = {"$ref": "#/components/schemas/Node"}
+    kinds = {f"Kind{n}": body(kind={"const": n}, left=node, right=node) for n in range(4)}
+    union = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in kinds]}
+    old = {"components": {"schemas": {"Node": union, **kinds}}}
+    kinds["Kind0"]["properties"]["left"] = {"anyOf": [node, {"type": "null"}]}
+    kinds["Kind1"]["properties"]["left"] = dict(union)
+    new = deepcopy(old)
+    new["components"]["schemas"]["Kind2"]["required"].append("more")
+    assert refusals(node, node, old, old) == []
+    told = {one.pointer: one.rule for one in refusals(node, node, old, new)}
+    assert "/more" in told
+    assert all(pointer.endswith("/more") and rule == "required" for pointer, rule in told.items())
