@@ -1,35 +1,23 @@
 """What was released is asked of the service of today.
 
-May import base, changes, explore, http, operations, replay, testing.
+May import base, changes, explore, findings, http, operations, replay, testing.
 """
 
 import re
 from collections.abc import Iterator
 from copy import deepcopy
-from dataclasses import dataclass
 from typing import Any
 
 from app.chassis.contract.base import Base
 from app.chassis.contract.changes import changes_of
 from app.chassis.contract.explore import explore
+from app.chassis.contract.findings import Break
 from app.chassis.contract.operations import Operation, operations_of
 from app.chassis.contract.replay import fresh_client, replayed
 from app.chassis.http.recordings import Case, Recorded
 from app.chassis.testing.team import Team
 
-__all__ = ["Break", "breaks_of_version"]
-
-
-@dataclass(frozen=True, slots=True)
-class Break:
-    """Something a client of the release relies on that is not so any more; `name` is what a waiver says.
-
-    Not certain is what breaks some clients only, or may have been for want of data.
-    """
-
-    name: str
-    told: str
-    is_certain: bool = True
+__all__ = ["breaks_of_version"]
 
 
 def breaks_of_version(base: Base, version: str, contract: dict[str, Any], team: Team) -> Iterator[Break]:

