@@ -200,5 +200,7 @@ def test_client_never_replaces_what_is_no_client(service: Path) -> None:
 
 
 def test_client_leaves_the_checks_of_the_service_alone(service: Path) -> None:
-    """Generated code is not linted; `make check` stays green beside it."""
+    """Generated code is not linted; `make check` stays green beside it, and git sees nothing of it."""
     run(service, "make", "check")
+    run(service, "git", "init", "--quiet")
+    assert " client/" not in run(service, "git", "status", "--short", "--untracked-files=all")

@@ -226,6 +226,15 @@ def test_breaking_change_is_refused(service: Path, without_node: str, name: str)
     assert f"BREAKS {named}\n" in done.stdout, done.stdout
     assert told in done.stdout
     assert "not compared by oasdiff: found no npm" in done.stdout
+    assert ("tests/service.py is not that of v1.0.0" in done.stdout) == (name == "header that is wanted")
+    if name == "narrowed length":
+        assert example("template/docs/chassis/contract.md", "BREAKS ") in done.stdout
+
+
+def example(page: str, first: str) -> str:
+    """Return the code block of a page that begins so."""
+    content = (ROOT / page).read_text(encoding="utf-8")
+    return content[content.index(first) :].partition("```")[0]
 
 
 @pytest.mark.parametrize("name", HARMLESS)
@@ -235,6 +244,33 @@ def test_harmless_change_passes(service: Path, without_node: str, name: str) -> 
     done = checked(service, PATH=without_node)
     assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
     assert done.stdout.endswith("nothing a client relies on is broken\n")
+
+
+@pytest.mark.parametrize(
+    ("edit", "told"),
+    [
+        ((ROUTES, '= "tool")', '= "part")'), "v1.list_items.default?kind\n  GET /items takes query kind for 'part'"),
+        (
+            (SCHEMAS, 'Literal["new"]', 'Literal["new", "old"]'),
+            "v1.read_item.answer/data/state\n  GET /items/{item_id} may answer 200 with /data/state of another enum",
+        ),
+    ],
+)
+def test_what_breaks_some_clients_only_is_told_and_passes(
+    service: Path, without_node: str, edit: tuple[str, str, str], told: str
+) -> None:
+    """Another default, one more value in an answer: nobody can say whether a client minds."""
+    imports = "from typing import Annotated\n"
+    change(service, (SCHEMAS, imports, imports.replace("Annotated", "Annotated, Literal")))
+    change(service, (SCHEMAS, "    version: int\n", '    version: int\n    state: Literal["new"] = "new"\n'))
+    assert run(service, "make", "contract").returncode == 0
+    git(service, "commit", "--quiet", "--all", "--message", "a state")
+    git(service, "tag", "v1.1.0")
+    git(service, "commit", "--quiet", "--allow-empty", "--message", "later")
+    change(service, edit)
+    done = checked(service, PATH=without_node)
+    assert (done.returncode, done.stderr) == (0, ""), done.stdout + done.stderr
+    assert f"MAY BREAK {told}" in done.stdout, done.stdout
 
 
 def test_oasdiff_tells_exactly_what_changed_where_node_is(service: Path) -> None:

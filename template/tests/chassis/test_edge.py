@@ -223,6 +223,7 @@ def test_preflight_names_the_methods_of_the_path(client: Client) -> None:
     asked = {"Origin": "https://app.example.com", "Access-Control-Request-Method": "POST"}
     answer = client.request("OPTIONS", "/-probe/body", headers=asked)
     assert (answer.status, answer.headers["access-control-allow-methods"]) == (204, "POST, OPTIONS")
+    assert "Prefer" in answer.headers["access-control-allow-headers"].split(", ")  # for a page that asks the mock
 
 
 def test_slow_and_too_many_requests_are_refused(service: ServiceProcess, client: Client) -> None:
