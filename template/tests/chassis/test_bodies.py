@@ -1,10 +1,12 @@
 """Bodies that are not what they should be: each gets its status, in the envelope, without an echo."""
 
 import json
-from typing import Any
+from typing import Annotated, Any, Literal
 
 import pytest
+from pydantic import Field, ValidationError, create_model
 
+from app.chassis.http import Schema
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.client import raw_exchange
 
@@ -174,3 +176,14 @@ def test_client_that_hangs_up_leaves_no_trace(service: ServiceProcess, client: C
     raw_exchange(service.url, head, half_close=True, timeout_seconds=2.0)
     assert client.request("GET", "/livez").status == 200
     assert not [line for line in service.lines if line.get("level") == "error" and line.get("path") == PATH]
+
+
+@pytest.mark.parametrize("name", ["type", "cls", "ref", "config", "default", "metadata", "serialization", "fields"])
+def test_member_may_have_any_name(name: str) -> None:
+    """A member called as pydantic calls its own things is held to its type like every other, tags of unions too."""
+    small = create_model("Small", __base__=Schema, **{name: (int, ...), "kind": (Literal["type"], ...)})
+    other = create_model("Other", __base__=Schema, **{name: (str, ...), "kind": (Literal["cls"], ...)})
+    both = create_model("Both", __base__=Schema, one=(Annotated[small | other, Field(discriminator="kind")], ...))
+    both.model_validate({"one": {name: 1, "kind": "type"}})
+    with pytest.raises(ValidationError, match="wrong JSON type"):
+        both.model_validate({"one": {name: True, "kind": "type"}})

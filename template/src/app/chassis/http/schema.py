@@ -94,8 +94,14 @@ def _harden(node: Any) -> Any:
     if kind in ("set", "frozenset"):
         hardened = {**node, "items_schema": _harden(node.get("items_schema", core_schema.any_schema()))}
         return _guarded(hardened, _has_no_twins, "no entry twice")
+    return {key: _hardened_member(key, value) for key, value in node.items()}
+
+
+def _hardened_member(key: str, value: Any) -> Any:
+    if key in ("fields", "choices") and isinstance(value, dict):  # its keys are the team's names, not pydantic's
+        return {name: _harden(schema) for name, schema in value.items()}
     skip = {"metadata", "serialization", "default", "ref", "cls", "config", "custom_init", "root_model"}
-    return {key: value if key in skip else _harden(value) for key, value in node.items()}
+    return value if key in skip else _harden(value)
 
 
 def _name_free_members(node: Any) -> None:
