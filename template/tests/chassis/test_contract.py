@@ -8,7 +8,6 @@ from typing import Any
 import pytest
 
 from app.chassis.contract.golden import changed_answers, changed_document
-from app.chassis.contract.narrow import refusals
 from app.chassis.contract.operations import operations_of
 from app.chassis.contract.plausible import plausible_value
 from app.chassis.contract.record import proposals, write_document
@@ -195,78 +194,3 @@ def test_undeclared_answer_fails_the_test_that_got_it(
                 with pytest.raises(AssertionError, match="does not declare"):
                     client.request(operation.method, f"/{version}{operation.template}", json_body=[], headers=headers)
                 return
-
-
-def body(**members: Any) -> dict[str, Any]:
-    """A schema of an object."""
-    return {"type": "object", "properties": members, "required": sorted(members)}
-
-
-TEXT, NUMBER = {"type": "string"}, {"type": "integer"}
-
-
-@pytest.mark.parametrize(
-    ("old", "new", "told"),
-    [
-        (TEXT, TEXT, []),
-        (TEXT, {"type": "string", "maxLength": 5}, [("", "maxLength")]),
-        ({"type": "string", "maxLength": 4}, {"type": "string", "maxLength": 5}, []),
-        (NUMBER, {"type": "integer", "minimum": 0}, [("", "minimum")]),
-        ({"type": "integer", "exclusiveMinimum": 1}, {"type": "integer", "exclusiveMinimum": 0}, []),
-        (TEXT, {"type": "string", "minLength": 0}, []),
-        ({"type": "string", "format": "date-time"}, {"type": "string", "format": "date"}, [("", "format")]),
-        (NUMBER, {"type": "number"}, []),
-        ({"type": "number"}, NUMBER, [("", "type")]),
-        ({"anyOf": [TEXT, {"type": "null"}]}, TEXT, [("", "type")]),
-        (TEXT, {"anyOf": [{"type": "null"}, TEXT]}, []),
-        ({"type": ["string", "null"]}, {"anyOf": [TEXT, {"type": "null"}]}, []),
-        ({"enum": ["a", "b"]}, {"enum": ["a"]}, [("", "enum")]),
-        ({"const": "a"}, {"enum": ["a", "b"]}, []),
-        (TEXT, {"enum": ["a"]}, [("", "enum")]),
-        ({"enum": ["a"]}, TEXT, []),
-        ({"enum": ["a"]}, NUMBER, [("", "type")]),
-        (body(a=TEXT), body(a=TEXT, b=TEXT), [("/b", "required")]),
-        (body(a=TEXT, b=TEXT), body(a=TEXT), []),
-        (body(a=TEXT, b=TEXT), body(a=TEXT) | {"additionalProperties": False}, [("/b", "member")]),
-        (
-            {"type": "object", "additionalProperties": NUMBER},
-            {"type": "object", "additionalProperties": TEXT},
-            [("/*", "type")],
-        ),
-        (
-            {"type": "array", "items": TEXT},
-            {"type": "array", "items": NUMBER, "maxItems": 3},
-            [("", "maxItems"), ("/*", "type")],
-        ),
-        ({"$ref": "#/components/schemas/Old"}, body(a=NUMBER), [("/a", "type")]),
-        ({"allOf": [body(a=TEXT), {"required": ["b"]}]}, body(a=TEXT, b=TEXT), []),
-        ({}, TEXT, [("", "type")]),
-        ({"$ref": "#/components/schemas/Tree"}, {"$ref": "#/components/schemas/Tree"}, []),
-    ],
-)
-def test_what_a_schema_refuses_is_told_by_place(
-    old: dict[str, Any], new: dict[str, Any], told: list[tuple[str, str]]
-) -> None:
-    """What the first takes and the second does not, in any way a schema can say it."""
-    tree = body(below={"type": "array", "items": {"$ref": "#/components/schemas/Tree"}})
-    document = {"components": {"schemas": {"Old": body(a=TEXT), "Tree": tree}}}
-    assert [(one.pointer, one.rule) for one in refusals(old, new, document, document)] == told
-
-
-def test_schemas_that_refer_to_each_other_are_compared_once() -> None:
-    """A union of things that hold two of the union has 16 pairs a level: to follow each would never end.
-
-    The union is named in one place, or null in another, written out in a third: each way comes back to itself.
-    """
-    node = {"$ref": "#/components/schemas/Node"}
-    kinds = {f"Kind{n}": body(kind={"const": n}, left=node, right=node) for n in range(4)}
-    union = {"anyOf": [{"$ref": f"#/components/schemas/{name}"} for name in kinds]}
-    old = {"components": {"schemas": {"Node": union, **kinds}}}
-    kinds["Kind0"]["properties"]["left"] = {"anyOf": [node, {"type": "null"}]}
-    kinds["Kind1"]["properties"]["left"] = dict(union)
-    new = deepcopy(old)
-    new["components"]["schemas"]["Kind2"]["required"].append("more")
-    assert refusals(node, node, old, old) == []
-    told = {one.pointer: one.rule for one in refusals(node, node, old, new)}
-    assert "/more" in told
-    assert all(pointer.endswith("/more") and rule == "required" for pointer, rule in told.items())

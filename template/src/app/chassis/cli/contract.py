@@ -39,11 +39,6 @@ def _not_done(why: str) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-@contract.callback()
-def _group() -> None:
-    """Record and check what clients rely on."""
-
-
 @contract.command("record")
 def record_contract() -> None:
     """Record every case in contract/ again, begin those that are missing, and write each openapi.json."""

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from app.chassis.contract.operations import operations_of
+from app.chassis.http.names import REF
 from app.chassis.http.recordings import Case, ContractError, parsed
 
 __all__ = ["Base", "NothingReleasedError", "find_base"]
@@ -38,11 +39,10 @@ class Base:
         path = f"contract/{version}/openapi.json"
         try:
             document = json.loads(self._read(path))
-            operations_of(document)
-            document["info"], document["components"]["schemas"].items()
-        except (ValueError, KeyError, TypeError, AttributeError) as error:
+            _require_openapi(document)
+        except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
             raise ContractError(
-                f"{self.name}:{path}: cannot be read: {error!r}; expected an OpenAPI document"
+                f"{self.name}:{path}: cannot be read: {error!r}; expected an OpenAPI document of `make contract`"
             ) from None
         return dict(document)
 
@@ -73,6 +73,20 @@ class Base:
 
     def _read(self, path: str) -> bytes:
         return _git(self.root, "show", f"{self.name}:./{path}")
+
+
+def _require_openapi(document: dict[str, Any]) -> None:
+    """Raises an error of some kind if it is not what FastAPI writes: nothing may be overlooked."""
+    operations_of(document)
+    schemas, nodes = document["components"]["schemas"], [document["paths"], document["components"]]
+    if not str(document["openapi"]).startswith("3.1") or not document["info"]:
+        raise ValueError("not OpenAPI 3.1")
+    while nodes:
+        node = nodes.pop()
+        nodes += node.values() if isinstance(node, dict) else node if isinstance(node, list) else ()
+        reference = node.get("$ref", {}) if isinstance(node, dict) else {}
+        if not isinstance(reference, dict) and not reference.startswith("#/components/examples/"):
+            schemas[reference.removeprefix(REF)].items()
 
 
 def find_base(root: Path, given: str | None) -> Base:

@@ -1,6 +1,6 @@
 """What was released is asked of the service of today.
 
-May import base, changes, explore, findings, http, operations, replay, testing.
+May import base, changes, explore, findings, http, operations, replay, rules, testing.
 """
 
 import re
@@ -9,15 +9,18 @@ from copy import deepcopy
 from typing import Any
 
 from app.chassis.contract.base import Base
-from app.chassis.contract.changes import changes_of
+from app.chassis.contract.changes import Change, changes_of
 from app.chassis.contract.explore import explore
 from app.chassis.contract.findings import Break
 from app.chassis.contract.operations import Operation, operations_of
 from app.chassis.contract.replay import fresh_client, replayed
-from app.chassis.http.recordings import Case, Recorded
+from app.chassis.contract.rules import kind_of
+from app.chassis.http.recordings import Case, ContractError, Recorded
 from app.chassis.testing.team import Team
 
 __all__ = ["breaks_of_version"]
+
+_TYPES = {"object": "an object", "array": "a list", "string": "a text", "boolean": "true or false", "null": "null"}
 
 
 def breaks_of_version(base: Base, version: str, contract: dict[str, Any], team: Team) -> Iterator[Break]:
@@ -33,11 +36,19 @@ def breaks_of_version(base: Base, version: str, contract: dict[str, Any], team: 
     kept = {key: operation for key, operation in old.items() if key in new}
     seen = set[tuple[str, str]]()
     for key, operation in kept.items():
-        for change in changes_of(operation, new[key], released, contract):
-            seen.add((operation.id, change.pointer))
+        for change in _changes(base, version, operation, changes_of(operation, new[key], released, contract)):
+            seen |= {(operation.id, pointer) for pointer in change.refuses}
             told = f"{operation} {change.told} (since {base.name})"
             yield Break(f"{version}.{operation.id}.{change.rule}{change.pointer}", told, change.is_certain)
     yield from _asked(base, version, _for_old_clients(released, kept), team, seen)
+
+
+def _changes(base: Base, version: str, operation: Operation, found: Iterator[Change]) -> list[Change]:
+    try:
+        return list(found)
+    except (ArithmeticError, LookupError, AttributeError, RecursionError, TypeError, ValueError) as error:
+        place = f"{base.name}:contract/{version}/openapi.json"
+        raise ContractError(f"{place}: {operation} cannot be compared: {error!r}; expected a sound document") from error
 
 
 def _asked(
@@ -129,12 +140,4 @@ def _lost(old: Any, new: Any, pointer: str) -> Iterator[str]:
 
 
 def _type(value: Any) -> str:
-    names = {
-        dict: "an object",
-        list: "a list",
-        str: "a text",
-        bool: "true or false",
-        int: "a number",
-        float: "a number",
-    }
-    return names.get(type(value), "null")
+    return _TYPES.get(kind_of(value), "a number")

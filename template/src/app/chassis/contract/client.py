@@ -18,21 +18,6 @@ from app.chassis.http.recordings import ContractError, shown
 __all__ = ["write_client"]
 
 _GENERATOR = "openapi-python-client==0.29.1"
-_README = """# Client of {name}, API {version}
-
-Written by `make client`: change nothing here, the next run replaces it.
-
-```python
-from {package}.connect import ServiceError, connect
-
-client = connect("http://127.0.0.1:8000")
-```
-
-Operations are modules in `{package}.api`: `sync(client=client, …)` calls one, `asyncio` is the coroutine.
-One that answers with nothing, such as a delete, has `sync_detailed` and `asyncio_detailed` only.
-A call the service refuses raises `ServiceError`, with `code`, `retryable`, `retry_after`, `fields`, `request_id`;
-one that does not reach it raises an `httpx.TransportError`.
-"""
 
 
 def write_client(folder: Path, version: str, contract: dict[str, Any]) -> Iterator[str]:
@@ -51,10 +36,12 @@ def write_client(folder: Path, version: str, contract: dict[str, Any]) -> Iterat
         names["package_version_override"] = about().version
         config.write_text(json.dumps({**names, "post_hooks": []}), encoding="utf-8")
         _generate(document, config, folder)
-    begin = resources.files("app.chassis.contract").joinpath("connect.txt").read_text(encoding="utf-8")
-    (folder / package / "connect.py").write_text(begin.replace("VERSION", version), encoding="utf-8")
-    readme = _README.format(name=about().name, version=version, package=package)
-    (folder / "README.md").write_text(readme, encoding="utf-8")
+    ours = resources.files("app.chassis.contract")
+    for name, target in (("connect.txt", folder / package / "connect.py"), ("readme.txt", folder / "README.md")):
+        text = ours.joinpath(name).read_text(encoding="utf-8")
+        for word, value in (("VERSION", version), ("PACKAGE", package), ("NAME", about().name)):
+            text = text.replace(word, value)
+        target.write_text(text, encoding="utf-8")
     yield f"wrote {shown(folder)}: package {package}, begin with {package}.connect"
 
 

@@ -19,7 +19,7 @@ class Operation:
         self.about: dict[str, Any] = contract["paths"][template][method]
         self.id: str = self.about["operationId"]
         self.codes = dict(_codes(self.about))
-        self.parameters = {(one["in"], one["name"]): one for one in self.about.get("parameters", ())}
+        self.parameters = {(one["in"], _name(one)): one for one in self.about.get("parameters", ())}
 
     def __str__(self) -> str:
         return f"{self.method} {self.template}"
@@ -38,6 +38,11 @@ def operations_of(contract: dict[str, Any]) -> dict[str, Operation]:
         if method in item
     ]
     return {operation.id: operation for operation in found}
+
+
+def _name(parameter: dict[str, Any]) -> str:
+    name: str = parameter["name"]
+    return name.lower() if parameter["in"] == "header" else name  # RFC 9110 §5.1
 
 
 def _codes(operation: dict[str, Any]) -> Iterator[tuple[str, int]]:

@@ -1,7 +1,9 @@
-"""A value that a JSON Schema allows and a person could have written. Imports nothing of the chassis."""
+"""A value that a JSON Schema allows and a person could have written. May import rules."""
 
 from typing import Any
 from urllib.parse import urlencode
+
+from app.chassis.contract.rules import alternatives
 
 __all__ = ["plausible_query", "plausible_value", "unknown_key"]
 
@@ -25,7 +27,7 @@ def plausible_value(schema: dict[str, Any], contract: dict[str, Any], depth: int
 
     A `pattern` is not read: a text that must match one needs an example beside it.
     """
-    schema = _resolved(schema, contract)
+    schema = next(alternatives(schema, contract))
     if schema.get("examples"):
         return schema["examples"][0]
     for given in ("example", "const", "default"):
@@ -34,7 +36,6 @@ def plausible_value(schema: dict[str, Any], contract: dict[str, Any], depth: int
     if "enum" in schema:
         return schema["enum"][0]
     kind = schema.get("type")
-    kind = kind[0] if isinstance(kind, list) else kind
     if kind == "object" or "properties" in schema:
         required = schema.get("required", ()) if depth < 20 else ()
         return {name: plausible_value(schema["properties"][name], contract, depth + 1) for name in required}
@@ -42,23 +43,6 @@ def plausible_value(schema: dict[str, Any], contract: dict[str, Any], depth: int
         least = schema.get("minItems", 0)
         return [plausible_value(schema.get("items", {}), contract, depth + 1)] * least if least else []
     return _plain(kind, schema)
-
-
-def _resolved(schema: dict[str, Any], contract: dict[str, Any]) -> dict[str, Any]:
-    if "$ref" in schema:
-        return _resolved(
-            contract["components"]["schemas"][schema["$ref"].rpartition("/")[2]] | _beside(schema), contract
-        )
-    for choice in ("anyOf", "oneOf"):
-        if choice in schema:
-            return _resolved(schema[choice][0], contract) | _beside(schema)
-    for part in schema.get("allOf", ()):
-        schema = _resolved(part, contract) | schema
-    return schema
-
-
-def _beside(schema: dict[str, Any]) -> dict[str, Any]:
-    return {key: value for key, value in schema.items() if key not in ("$ref", "anyOf", "oneOf")}
 
 
 def _plain(kind: str | None, schema: dict[str, Any]) -> Any:
@@ -84,7 +68,7 @@ def plausible_query(operation: dict[str, Any], contract: dict[str, Any]) -> str:
 
 def unknown_key(schema: dict[str, Any], contract: dict[str, Any]) -> str:
     """A key of that schema which nothing has."""
-    schema = _resolved(schema, contract)
+    schema = next(alternatives(schema, contract))
     if schema.get("type") == "integer":
         return str(schema.get("maximum", 2**63 - 1))
     return "ffffffff-ffff-4fff-bfff-ffffffffffff" if schema.get("format") == "uuid" else "no-such-key"

@@ -124,37 +124,34 @@ def _filler(client: Client, team: Team) -> Callable[[Any], Any]:
             ) from None
         return found
 
-    def fill(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: fill(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [fill(value) for value in node]
-        if not isinstance(node, str):
-            return node
-        whole = _REFERENCE.fullmatch(node)
-        return answer_to(whole) if whole else _REFERENCE.sub(lambda part: str(answer_to(part)), node)
+    def fill(text: str) -> Any:
+        whole = _REFERENCE.fullmatch(text)
+        return answer_to(whole) if whole else _REFERENCE.sub(lambda part: str(answer_to(part)), text)
 
-    return fill
+    return lambda node: _with_texts(node, fill)
+
+
+def _with_texts(node: Any, change: Callable[[str], Any]) -> Any:
+    """Copy of a JSON value in which each text is changed; names of members stay."""
+    if isinstance(node, dict):
+        return {key: _with_texts(value, change) for key, value in node.items()}
+    if isinstance(node, list):
+        return [_with_texts(value, change) for value in node]
+    return change(node) if isinstance(node, str) else node
 
 
 def _comparable(answer: Answer) -> Recorded:
-    seen: dict[str, str] = {}
+    seen, own_id = dict[str, str](), answer.headers.get("x-request-id", "\0")
 
-    def same_everywhere(node: Any) -> Any:
-        if isinstance(node, dict):
-            return {key: "0" * 32 if key == "request_id" else same_everywhere(value) for key, value in node.items()}
-        if isinstance(node, list):
-            return [same_everywhere(value) for value in node]
-        if not isinstance(node, str):
-            return node
-        plain = _TIME.sub("2030-01-31T12:00:00Z", node)
+    def same_everywhere(text: str) -> str:
+        plain = _TIME.sub("2030-01-31T12:00:00Z", text.replace(own_id, "0" * 32))
         return _UUID.sub(lambda found: seen.setdefault(found[0], f"{0:08x}-0000-4000-8000-{len(seen) + 1:012x}"), plain)
 
     headers = {name: same_everywhere(answer.headers[name]) for name in _KEPT if name in answer.headers}
     if link := _OF_THE_VERSION.sub("", headers.pop("link", "")):
         headers["link"] = link
     kind = headers.get("content-type", "")
-    body = same_everywhere(answer.json) if kind.endswith("json") and answer.body else None
+    body = _with_texts(answer.json, same_everywhere) if kind.endswith("json") and answer.body else None
     text = same_everywhere(answer.body.decode(errors="replace")) if kind.startswith("text/") else None
     return Recorded(status=answer.status, headers=headers, body=body, text=text)
 

@@ -10,7 +10,7 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE, Retry, Row, is_retryable, row_of
 from app.chassis.http.envelope import error_bytes
 
-__all__ = ["codes_of", "error_example", "fails_with", "known_rows"]
+__all__ = ["DERIVED", "codes_of", "error_example", "fails_with", "known_rows"]
 
 # What any route can answer before or instead of its own work; what never reaches a route is in no contract.
 _ANY = (
@@ -19,6 +19,8 @@ _ANY = (
 )  # fmt: skip
 _WITH_BODY = ("body_malformed", "request_timeout", "content_type_unsupported", "content_encoding_unsupported")
 _WITH_VERSION = ("bad_request", "precondition_failed", "precondition_required")
+DERIVED = frozenset((*_ANY, *_WITH_BODY, *_WITH_VERSION, "json_malformed", "validation_failed"))
+"""Codes that a route has by its signature alone."""
 _DECLARED = "x-codes"
 
 
