@@ -111,7 +111,7 @@ class _Comparison:
         if self._is_text and taken is None and "string" in wanted and kind not in ("array", "object", "string"):
             return False, [replace(one, is_certain=False) for one in broken_rules({"pattern": "digits"}, new)]
         if kind not in wanted and not (kind == "integer" and "number" in wanted):
-            return True, [Refusal("", "type", kind or "anything", " or ".join(wanted))]
+            return True, [Refusal("", "type", kind or "anything", " or ".join(map(str, wanted)))]
         if taken is not None:
             return False, [Refusal("", "enum", None, taken)]
         if tag := self._other_tag(old, new):
