@@ -103,7 +103,7 @@ def test_every_member_of_an_access_line_is_documented(service: Running) -> None:
         time.sleep(0.05)
     table = page(service, "docs/chassis/observability.md").split("## Log lines")[1]
     (line,) = lines
-    assert set(line) | {"error", "trace"} == set(first_cells(table))
+    assert set(line) | {"error", "trace", "query"} == set(first_cells(table))
 
 
 def test_limits_name_the_codes_and_statuses_of_the_one_table(service: Running) -> None:

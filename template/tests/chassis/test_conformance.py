@@ -4,8 +4,12 @@ CONFORMANCE_EXAMPLES sends so many random requests a route on top. Needs no edit
 """
 
 import os
+from collections.abc import Callable
 from copy import deepcopy
+from pathlib import Path
 from typing import Any
+
+import pytest
 
 from app.chassis.contract.explore import explore
 from app.chassis.contract.operations import operations_of
@@ -19,12 +23,15 @@ from app.chassis.testing.team import Team
 EXAMPLES = int(os.environ.get("CONFORMANCE_EXAMPLES", "10"))
 
 
-def test_every_route_keeps_its_contract(contracts: dict[str, Any], team_service: Team) -> None:
+@pytest.mark.engines("sqlite", "postgresql")
+def test_every_route_keeps_its_contract(
+    contracts: dict[str, Any], team_service: Team, new_database: Callable[[Path], str], tmp_path: Path
+) -> None:
     """Declared statuses, types and shapes only; what fits is taken, what does not is refused; each 2xx was seen."""
     problems = []
     for version, contract in contracts.items():
         operations = operations_of(contract)
-        with fresh_client(team_service) as client:
+        with fresh_client(team_service, DATABASE_URL=new_database(tmp_path / version)) as client:
             cases = cases_of(contract_folder(), version)
             recorded = {case.file for case in cases}
             cases += [one for one in proposals(contract_folder() / version, contract) if one.file not in recorded]

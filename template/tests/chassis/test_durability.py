@@ -20,17 +20,20 @@ from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.errors import UnavailableError
 from app.chassis.testing import Client, ServiceProcess
+from app.chassis.testing.databases import execute
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
 WRITERS = 4
 
 
-def test_killed_service_keeps_what_it_answered(tmp_path: Path) -> None:
-    """Every number that got its 200 is in the file; at most one for each writer got none and is there."""
+@pytest.mark.engines("sqlite", "postgresql")
+def test_killed_service_keeps_what_it_answered(tmp_path: Path, database_url: str, engine: str) -> None:
+    """Every number that got its 200 is in the database; at most one for each writer got none and is there."""
     numbers, promised = itertools.count(), set[int]()
-    for _ in range(ROUNDS):
+    for round_ in range(ROUNDS):
         enough = threading.Semaphore(0)
-        with ServiceProcess(tmp_path) as service:
+        with ServiceProcess(tmp_path, DATABASE_URL=database_url) as service:
+            assert service.client().request("POST", f"/-probe/notes/{-1 - round_}").status == 200  # makes the table
             writers = [
                 threading.Thread(target=_write, args=(service.url, numbers, promised, enough)) for _ in range(WRITERS)
             ]
@@ -41,11 +44,18 @@ def test_killed_service_keeps_what_it_answered(tmp_path: Path) -> None:
             service.stop(signal.SIGKILL)
             for writer in writers:
                 writer.join(30)
-    with closing(sqlite3.connect(tmp_path / "test.db")) as database:
-        kept = {row[0] for row in database.execute("SELECT number FROM probe_notes")}
-        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+    kept = _numbers(tmp_path, database_url, engine)
     assert promised - kept == set()
     assert len(kept - promised) <= WRITERS * ROUNDS
+
+
+def _numbers(folder: Path, url: str, engine: str) -> set[int]:
+    statement = "SELECT number FROM probe_notes WHERE number >= 0"
+    if engine == "postgresql":
+        return {row[0] for row in execute(url, statement)}
+    with closing(sqlite3.connect(folder / "test.db")) as database:
+        assert database.execute("PRAGMA integrity_check").fetchone() == ("ok",)
+        return {row[0] for row in database.execute(statement)}
 
 
 def test_commit_is_finished_whoever_is_cancelled(tmp_path: Path) -> None:

@@ -77,9 +77,10 @@ def test_failed_request_saves_nothing(client: Client) -> None:
     assert "probe_rolled_back" not in client.request("GET", "/-probe/tables").data
 
 
-def test_failing_commit_is_500_not_200(client: Client) -> None:
-    """The commit comes before the answer, so its failure is the answer."""
-    assert client.request("POST", "/-probe/commit").status == 500
+def test_failing_commit_is_the_answer(client: Client) -> None:
+    """The commit comes before the answer: a constraint that is looked at only then is told, nothing is saved."""
+    answer = client.request("POST", "/-probe/commit")
+    assert (answer.status, answer.error["code"]) == (409, "conflict")
     assert "probe_child" not in client.request("GET", "/-probe/tables").data
 
 

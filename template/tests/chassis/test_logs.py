@@ -203,6 +203,21 @@ def test_long_text_is_redacted_in_linear_time(run: str) -> None:
     assert len(redact_text(run * 1_000_000)) <= 10 * TEXT_LIMIT
 
 
+def test_query_that_failed_is_named(log: Log) -> None:
+    """The function of a domain, from the traces of the error and of what caused it; none where no query failed."""
+    module: dict[str, Any] = {"__name__": "app.domains.things.queries"}
+    exec("def oldest():\n    return 1 / 0\n", module)  # noqa: S102  # a module of a team
+    for failing in (module["oldest"], [].pop):
+        try:
+            try:
+                failing()
+            except ArithmeticError as error:
+                raise RuntimeError("told otherwise") from error
+        except (RuntimeError, IndexError):
+            logging.getLogger("a").exception("failed")
+    assert [line.get("query") for line in log.lines()] == ["things.oldest", None]
+
+
 def test_long_text_and_long_line_are_cut(log: Log) -> None:
     """A secret that the cut goes through is not shown, and many members do not make an endless line."""
     filler = "word " * (TEXT_LIMIT // 5 - 2)

@@ -9,12 +9,12 @@ from time import time
 from typing import Any
 
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
 from starlette.middleware.exceptions import ExceptionMiddleware
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.chassis.about import about
-from app.chassis.database.engine import Database, is_unavailable
+from app.chassis.database.engine import Database
+from app.chassis.database.failures import DATABASE_ERRORS, told
 from app.chassis.database.revisions import pending_rooms
 from app.chassis.edge import Edge
 from app.chassis.errors import UnavailableError
@@ -68,7 +68,8 @@ class Service(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The edge, the team's middleware, then version or own routes."""
         install_handlers(self)
-        self.add_exception_handler(SQLAlchemyError, _database_error)
+        for kind in DATABASE_ERRORS:
+            self.add_exception_handler(kind, _database_error)
         for version in self.versions.apps.values():
             version.exception_handlers = self.exception_handlers  # the team's own count for every version
         self.router.default = self.versions.serve_rest
@@ -126,10 +127,8 @@ class Service(FastAPI):
 
 
 async def _database_error(_request: Any, error: Exception) -> Any:
-    if isinstance(error, SQLAlchemyError) and is_unavailable(error):
-        raise UnavailableError(
-            "the database does not answer", expected="the same request, a little later", retry_after=1
-        ) from error
+    if refusal := told(error):
+        raise refusal from error
     raise error
 
 

@@ -100,6 +100,7 @@ def migrate(
     from sqlalchemy.exc import SQLAlchemyError
 
     from app.chassis.database import migrations
+    from app.chassis.errors import UnavailableError
 
     if not to:
         fail("not migrated: --to names nothing; expected head, base, -1 or one of the numbers in migrations/versions/")
@@ -108,8 +109,9 @@ def migrate(
         lines = asyncio.run(migrations.migrate(database, to))
     except CommandError as error:
         fail(f"not migrated: {error}; expected head, base, -1 or one of the numbers in migrations/versions/")
-    except SQLAlchemyError as error:
-        fail(f"not migrated: {error.args[0]}; expected a database that DATABASE_URL can open and write", 1)
+    except (SQLAlchemyError, UnavailableError) as error:
+        reason = error.__cause__ if isinstance(error, UnavailableError) else error.args[0]
+        fail(f"not migrated: {reason}; expected a database that DATABASE_URL can open and write", 1)
     else:
         print("\n".join(lines))
 

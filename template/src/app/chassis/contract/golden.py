@@ -15,7 +15,9 @@ __all__ = ["changed_answers", "changed_document"]
 _FOR_PEOPLE = ("title", "detail", "expected")
 
 
-def changed_answers(folder: Path, version: str, contract: dict[str, Any], team: Team) -> Iterator[str]:
+def changed_answers(
+    folder: Path, version: str, contract: dict[str, Any], team: Team, **environment: str
+) -> Iterator[str]:
     """A line for each recorded answer that is another today. Words for people are not compared: no client reads them.
 
     Raises:
@@ -24,7 +26,7 @@ def changed_answers(folder: Path, version: str, contract: dict[str, Any], team: 
     cases = cases_of(folder, version)
     if not cases:
         return
-    with fresh_client(team) as client:
+    with fresh_client(team, **environment) as client:
         for case, answer in replayed(cases, operations_of(contract), team, client):
             if case.response is None:
                 yield f"{shown(case.file)}: holds no answer yet"

@@ -27,14 +27,14 @@ class _UnansweredError(Exception):
 
 
 @contextmanager
-def fresh_client(team: Team) -> Iterator[Client]:
-    """A client of a new service with a new database, seeded.
+def fresh_client(team: Team, **environment: str) -> Iterator[Client]:
+    """A client of a new service with a new database, seeded; `environment` may name another than SQLite.
 
     Raises:
         ContractError: the service does not start, or `seed` fails.
     """
     with tempfile.TemporaryDirectory() as folder:
-        service = ServiceProcess(Path(folder))
+        service = ServiceProcess(Path(folder), **environment)
         try:
             _start(team, service)
             yield service.client()

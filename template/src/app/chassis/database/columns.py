@@ -1,7 +1,7 @@
 """Table base and column types that mean the same on every engine. Imports nothing of the chassis."""
 
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, ClassVar
 
 from sqlalchemy import BigInteger, DateTime, Dialect, Integer, MetaData, TypeDecorator
 from sqlalchemy.orm import DeclarativeBase
@@ -18,12 +18,6 @@ _NAMES = {
 }
 
 Key = BigInteger().with_variant(Integer, "sqlite")  # SQLite counts up only an INTEGER key, and that one has 64 bits
-
-
-class Base(DeclarativeBase):
-    """Base of the team's tables. The chassis' own tables have other MetaData and never meet these."""
-
-    metadata = MetaData(naming_convention=_NAMES)
 
 
 def utc_now() -> datetime:
@@ -51,3 +45,10 @@ class UtcDateTime(TypeDecorator[datetime]):
             return None
         moment: datetime = value
         return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment.astimezone(UTC)
+
+
+class Base(DeclarativeBase):
+    """Base of the team's tables. The chassis' own tables have other MetaData and never meet these."""
+
+    metadata = MetaData(naming_convention=_NAMES)
+    type_annotation_map: ClassVar = {int: Key, datetime: UtcDateTime}  # 64 bits and a time zone, unless told otherwise

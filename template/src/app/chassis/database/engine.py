@@ -1,53 +1,33 @@
-"""The embedded database: one engine that writes, one that reads.
+"""The database of the service, whichever it is. May import postgresql, settings, sqlite."""
 
-May import errors, settings.
+from sqlalchemy import text
+from sqlalchemy.ext.asyncio import AsyncSession
 
-Without `BEGIN IMMEDIATE` SQLite loses updates silently: of 200 concurrent read-modify-write transactions 12 were left.
-With it for readers too, they would queue behind writers; hence two engines.
-"""
+from app.chassis.database.postgresql import postgresql_engines
+from app.chassis.database.settings import DatabaseSettings, is_postgresql
+from app.chassis.database.sqlite import sqlite_engines
 
-import os
-from contextlib import suppress
-from pathlib import Path
-from typing import Any
-
-from sqlalchemy import event, text
-from sqlalchemy.exc import DBAPIError, SQLAlchemyError
-from sqlalchemy.exc import TimeoutError as PoolTimeoutError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
-
-from app.chassis.database.settings import DatabaseSettings
-from app.chassis.errors import UnavailableError
-
-__all__ = ["Database", "is_unavailable"]
-
-# Source: https://www.sqlite.org/rescode.html
-_OUTAGES = tuple(
-    f"SQLITE_{name}" for name in ("BUSY", "LOCKED", "CANTOPEN", "IOERR", "FULL", "CORRUPT", "NOTADB", "PROTOCOL")
-)
+__all__ = ["Database"]
 
 
 class Database:
-    """Both engines, opened lazily and closed with the service."""
+    """An engine that writes and one that reads; both connect at the first need and are closed with the service."""
 
     def __init__(self, settings: DatabaseSettings) -> None:
         self.url = settings.database_url
-        wait, file = settings.database_busy_timeout_seconds, _File()
-        self.writer = _engine(self.url, file, 1, wait, begin="BEGIN IMMEDIATE", is_read_only=False)
-        self.reader = _engine(
-            self.url, file, settings.database_read_connections, wait, begin="BEGIN", is_read_only=True
-        )
+        self.is_postgresql = is_postgresql(self.url)
+        self.writer, self.reader = (postgresql_engines if self.is_postgresql else sqlite_engines)(settings)
 
     def read_session(self) -> AsyncSession:
         """Session on the reading engine; the database refuses its writes."""
         return AsyncSession(self.reader, expire_on_commit=False)
 
     def write_session(self) -> AsyncSession:
-        """Session on the writing engine; it holds the write lock from its first statement."""
+        """Session on the writing engine; SQLite's holds the write lock from its first statement."""
         return AsyncSession(self.writer, expire_on_commit=False)
 
     async def check(self) -> None:
-        """Raises SQLAlchemyError if the database does not answer."""
+        """Raises an error if the database does not answer."""
         async with self.reader.connect() as connection:
             await connection.execute(text("SELECT 1"))
 
@@ -55,74 +35,3 @@ class Database:
         """Close every connection."""
         await self.reader.dispose()
         await self.writer.dispose()
-
-
-class _File:
-    """The database's file: while it is open it stays the one that was opened first."""
-
-    def __init__(self) -> None:
-        self._path = ""
-        self._opened: tuple[int, int] | None = None
-
-    def opening(self, path: str) -> None:
-        """Before a connection: make the folder, unless the file was there and is gone."""
-        self._path = path
-        self.check()
-        with suppress(OSError):  # SQLite itself says what is wrong with the path
-            Path(path).parent.mkdir(parents=True, exist_ok=True)
-
-    def opened(self) -> None:
-        """A connection is made: this is the file."""
-        self._opened = self._opened or self._identity()
-
-    def check(self) -> None:
-        """Raises UnavailableError if another file, or none, is there now: what is written would be lost."""
-        if self._opened is not None and self._identity() != self._opened:
-            raise UnavailableError("the database file was moved or replaced; start the service again")
-
-    def _identity(self) -> tuple[int, int] | None:
-        try:
-            found = os.stat(self._path)  # noqa: PTH116  # a Path would cost as much again, for every request
-        except OSError:
-            return None
-        return found.st_dev, found.st_ino
-
-
-def _engine(url: str, file: _File, size: int, wait_seconds: float, *, begin: str, is_read_only: bool) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=wait_seconds, hide_parameters=True)
-
-    @event.listens_for(engine.sync_engine, "do_connect")
-    def _connecting(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
-        file.opening(arguments[0])
-
-    @event.listens_for(engine.sync_engine, "connect")
-    def _connected(connection: Any, _record: Any) -> None:
-        connection.isolation_level = None  # the driver would begin on its own, too late and without the lock
-        cursor = connection.cursor()
-        for pragma in (
-            f"busy_timeout = {int(wait_seconds * 1000)}",
-            "journal_mode = WAL",
-            "synchronous = NORMAL",
-            "foreign_keys = ON",
-            f"query_only = {'ON' if is_read_only else 'OFF'}",
-        ):
-            cursor.execute(f"PRAGMA {pragma}")
-        cursor.close()
-        file.opened()
-
-    @event.listens_for(engine.sync_engine, "checkout")
-    def _lent(_connection: Any, _record: Any, _proxy: Any) -> None:
-        file.check()
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begins(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
-    return engine
-
-
-def is_unavailable(error: SQLAlchemyError) -> bool:
-    """Whether the database refused to work (locked, gone, full, no connection); a wrong statement is a mistake."""
-    if isinstance(error, PoolTimeoutError):
-        return True
-    return isinstance(error, DBAPIError) and getattr(error.orig, "sqlite_errorname", "").startswith(_OUTAGES)

@@ -18,7 +18,8 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chassis.about import project_root
 from app.chassis.database.columns import UtcDateTime
@@ -29,6 +30,8 @@ from app.chassis.features import MigrationRoom
 from app.chassis.settings import load_settings
 
 __all__ = ["migrate", "new_revision", "run_env"]
+
+_TURN = 0x706C756D62  # any number that other programs on the same database do not take
 
 
 def _config(room: MigrationRoom, connection: Connection | None = None) -> Config:
@@ -62,6 +65,8 @@ def _run(connection: Connection, room: MigrationRoom) -> None:
         render_as_batch=True,  # SQLite changes a column by copying the table
         compare_server_default=True,
         process_revision_directives=_say_if_empty,
+        transactional_ddl=True,  # both engines can; SQLite only if it is told to
+        transaction_per_migration=True,  # so that a revision may step out of its own: CREATE INDEX CONCURRENTLY
     )
     with context.begin_transaction():
         context.run_migrations()
@@ -79,10 +84,21 @@ def _rendered(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
 
 async def _with_database(database: Database, action: Any) -> Any:
     try:
-        async with database.writer.begin() as connection:
+        async with database.writer.connect() as connection:
+            if database.is_postgresql:
+                await _take_turns(connection)
             return await connection.run_sync(action)
     finally:
         await database.close()
+
+
+async def _take_turns(connection: AsyncConnection) -> None:
+    """Replicas that start at once migrate one by one. A lock is waited for a little only: behind it all others wait."""
+    wait = await connection.scalar(text("SELECT current_setting('lock_timeout')"))
+    for statement in ("SET lock_timeout = 0", "SET statement_timeout = 0", f"SELECT pg_advisory_lock({_TURN})"):
+        await connection.execute(text(statement))
+    await connection.execute(text(f"SET lock_timeout = '{wait}'"))
+    await connection.commit()
 
 
 async def migrate(database: Database, to: str = "head") -> list[str]:
@@ -125,7 +141,9 @@ def _is_back(config: Config, current: str | None, to: str) -> bool:
 
 def _current(connection: Connection, room: MigrationRoom) -> str | None:
     found = MigrationContext.configure(connection, opts={"version_table": version_table(room)})
-    return ", ".join(found.get_current_heads()) or None
+    current = ", ".join(found.get_current_heads()) or None
+    connection.rollback()  # Alembic begins a transaction for each revision, and none may be open
+    return current
 
 
 def new_revision(message: str) -> Path:

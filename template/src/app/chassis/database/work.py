@@ -1,13 +1,18 @@
-"""The unit of work: one transaction, opened at the first query; read or write is its type. May import engine."""
+"""The unit of work: one transaction, opened at the first query; read or write is its type.
+
+May import engine, errors.
+"""
 
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager, suppress
 from typing import Self
 
+from sqlalchemy.exc import DBAPIError, InterfaceError
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from app.chassis.database.engine import Database
+from app.chassis.errors import ServiceError
 
 __all__ = ["ReadWork", "WriteWork"]
 
@@ -76,7 +81,13 @@ class WriteWork(ReadWork):
     async def _commit(self, session: AsyncSession) -> None:
         """Commit to the end: the database's own thread would go on, whoever is cancelled here."""
         commit = asyncio.ensure_future(session.commit())
-        while not commit.done():
-            with suppress(asyncio.CancelledError):
-                await asyncio.shield(commit)
-        commit.result()
+        try:
+            while not commit.done():
+                with suppress(asyncio.CancelledError):
+                    await asyncio.shield(commit)
+            commit.result()
+        except DBAPIError as error:
+            if not error.connection_invalidated or isinstance(error, InterfaceError):  # then it was never asked
+                raise
+            # Nobody can say whether it was saved: that is no refusal, which could be sent again.
+            raise ServiceError("the database went away while it saved") from error

@@ -10,7 +10,10 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE, Retry, Row, is_retryable, row_of
 from app.chassis.http.envelope import error_bytes
 
-__all__ = ["DERIVED", "codes_of", "error_example", "fails_with", "known_rows"]
+__all__ = ["DERIVED", "WRITES", "codes_of", "error_example", "fails_with", "known_rows"]
+
+WRITES = "x-writes"
+"""Mark of an operation whose route has a `Write`, between FastAPI's document and ours."""
 
 # What any route can answer before or instead of its own work; what never reaches a route is in no contract.
 _ANY = (
@@ -19,7 +22,8 @@ _ANY = (
 )  # fmt: skip
 _WITH_BODY = ("body_malformed", "request_timeout", "content_type_unsupported", "content_encoding_unsupported")
 _WITH_VERSION = ("bad_request", "precondition_failed", "precondition_required")
-DERIVED = frozenset((*_ANY, *_WITH_BODY, *_WITH_VERSION, "json_malformed", "validation_failed"))
+_WITH_WRITE = ("conflict", "validation_failed")  # a constraint of a table says no
+DERIVED = frozenset((*_ANY, *_WITH_BODY, *_WITH_VERSION, *_WITH_WRITE, "json_malformed"))
 """Codes that a route has by its signature alone."""
 _DECLARED = "x-codes"
 
@@ -53,6 +57,8 @@ def codes_of(operation: dict[str, Any]) -> list[str]:
     """Codes an operation of FastAPI's document answers with, in order of status; its `x-codes` are taken out."""
     own = [code for response in operation["responses"].values() for code in response.pop(_DECLARED, ())]
     codes = {*_ANY, *own}
+    if operation.pop(WRITES, False):
+        codes |= set(_WITH_WRITE)
     parameters = operation.get("parameters", ())
     if "requestBody" in operation:
         is_json = "application/json" in operation["requestBody"]["content"]

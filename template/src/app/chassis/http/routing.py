@@ -1,6 +1,6 @@
 """The router teams use: bodies parsed strictly, work committed, answers put into the envelope.
 
-May import codes, envelope, exchange, paging, work.
+May import codes, envelope, exchange, failures, paging, work.
 """
 
 from collections.abc import Callable, Coroutine
@@ -18,8 +18,9 @@ from starlette.types import Scope
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.envelope import wrap_data
+from app.chassis.http.failures import WRITES
 from app.chassis.http.paging import Page, page_links, wrap_page
-from app.chassis.http.work import finish_works
+from app.chassis.http.work import finish_works, has_write
 
 __all__ = ["EnvelopeRoute", "Router", "require_envelopes"]
 
@@ -65,6 +66,11 @@ def _require_content_type(scope: Scope, is_form: bool) -> None:
 
 class EnvelopeRoute(APIRoute):
     """A route whose JSON answers are spliced into the envelope, byte by byte, after its work is committed."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        if has_write(self.dependant):
+            self.openapi_extra = {**(self.openapi_extra or {}), WRITES: True}
 
     def get_route_handler(self) -> _Handler:
         """Wrap FastAPI's handler; what it serialised is never parsed again."""

@@ -3,11 +3,12 @@
 from typing import Annotated, TypeVar
 
 from fastapi import Depends, Request
+from fastapi.dependencies.models import Dependant
 
 from app.chassis.database.work import ReadWork, WriteWork
 from app.chassis.exchange import Exchange
 
-__all__ = ["Read", "Write", "finish_works"]
+__all__ = ["Read", "Write", "finish_works", "has_write"]
 
 W = TypeVar("W", bound=ReadWork)
 
@@ -30,6 +31,11 @@ async def _write(request: Request) -> WriteWork:
 
 Read = Annotated[ReadWork, Depends(_read)]
 Write = Annotated[WriteWork, Depends(_write)]
+
+
+def has_write(dependant: Dependant) -> bool:
+    """Whether a route, or a dependency of it, takes a `Write`."""
+    return dependant.call is _write or any(map(has_write, dependant.dependencies))
 
 
 async def finish_works(exchange: Exchange, *, is_good: bool) -> None:

@@ -7,6 +7,7 @@ import atexit
 import json
 import logging
 import time
+import traceback
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -52,7 +53,21 @@ def _event_of(record: logging.LogRecord) -> dict[str, Any]:
         event["error"] = record.exc_info[0].__name__
         # A formatted trace shows source lines, never the values of variables. Made here, it keeps no frame alive.
         event["trace"] = snapshot(logging.Formatter().formatException(record.exc_info))
+        if query := _query_of(record.exc_info[1]):
+            event["query"] = query
     return event
+
+
+def _query_of(error: BaseException | None) -> str | None:
+    """The function of a domain's `queries.py` that failed, as `items.newest_items`: what a trace says in many lines."""
+    while error is not None:
+        frames = [frame for frame, _ in traceback.walk_tb(error.__traceback__)]
+        for frame in reversed(frames):
+            module = frame.f_globals.get("__name__", "").split(".")
+            if module[-1] == "queries" and len(module) > 1:
+                return f"{module[-2]}.{frame.f_code.co_name}"
+        error = error.__cause__
+    return None
 
 
 def _head_of(record: logging.LogRecord, event: Any) -> dict[str, Any]:

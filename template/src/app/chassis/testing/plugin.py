@@ -1,12 +1,15 @@
 """Pytest plugin, loaded by `pytest.ini`: fixtures for the conformance suite and for the team's own tests."""
 
-from collections.abc import Iterator
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from app.chassis.testing.client import Client
+from app.chassis.testing.databases import ENGINES, Databases
+from app.chassis.testing.postgresql import ServerMissingError
 from app.chassis.testing.process import ServiceProcess
 from app.chassis.testing.team import Team, team
 
@@ -16,8 +19,29 @@ explored: dict[str, list[str]] = {}
 """What the conformance test reached of each version, as a table, for the last lines of the run."""
 
 
+_missing: list[str] = []
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """The marker of tests in `tests/chassis` that run on other engines than SQLite; the team's run on each."""
+    config.addinivalue_line("markers", "engines(*names): the engines a test runs on")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Whatever asks the database runs on each engine; of the chassis' own tests those that say so."""
+    if "engine" in metafunc.fixturenames:
+        mark = metafunc.definition.get_closest_marker("engines")
+        engines = mark.args if mark else ENGINES[:1] if "tests/chassis/" in metafunc.definition.nodeid else ENGINES
+        # SQLite is what everybody has: its tests keep their plain names.
+        ids = [pytest.HIDDEN_PARAM if name == ENGINES[0] else name for name in engines]
+        metafunc.parametrize("engine", engines, ids=ids, indirect=True, scope="session")
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
-    """Say which statuses each route was seen to answer with."""
+    """Say which statuses each route was seen to answer with, and whether an engine was left out."""
+    if _missing:
+        terminalreporter.section("NOT TESTED ON POSTGRESQL", red=True)
+        terminalreporter.line(_missing[0])
     for version, table in explored.items():
         terminalreporter.section(f"statuses reached in {version}", sep="-")
         for line in table:
@@ -31,7 +55,46 @@ def team_service() -> Team:
 
 
 @pytest.fixture(scope="session")
-def service(tmp_path_factory: pytest.TempPathFactory, team_service: Team) -> Iterator[ServiceProcess]:
+def engine(request: pytest.FixtureRequest) -> str:
+    """`sqlite` or `postgresql`."""
+    name: str = request.param
+    return name
+
+
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """What makes databases; whatever it started is stopped at the end."""
+    made = Databases()
+    yield made
+    made.close()
+
+
+@pytest.fixture(scope="session")
+def new_database(engine: str, databases: Databases) -> Callable[[Path], str]:
+    """Makes an empty database of the engine; given a folder, returns its URL."""
+
+    def make(folder: Path) -> str:
+        try:
+            return databases.new(engine, folder)
+        except ServerMissingError as error:
+            _missing.append(str(error))
+            if os.environ.get("CI"):
+                pytest.fail(str(error))
+            pytest.skip(str(error))
+
+    return make
+
+
+@pytest.fixture
+def database_url(new_database: Callable[[Path], str], tmp_path: Path) -> str:
+    """URL of an empty database."""
+    return new_database(tmp_path)
+
+
+@pytest.fixture(scope="session")
+def service(
+    tmp_path_factory: pytest.TempPathFactory, team_service: Team, new_database: Callable[[Path], str]
+) -> Iterator[ServiceProcess]:
     """One service for the whole run, seeded, with probe routes and small limits."""
     limits = {
         "SECURITY_MAX_BODY_BYTES": "65536",
@@ -45,7 +108,7 @@ def service(tmp_path_factory: pytest.TempPathFactory, team_service: Team) -> Ite
         "SERVER_WRITE_TIMEOUT_SECONDS": "1",
     }
     folder: Path = tmp_path_factory.mktemp("service")
-    with ServiceProcess(folder, **limits) as process:
+    with ServiceProcess(folder, DATABASE_URL=new_database(folder), **limits) as process:
         team_service.seed(process.client())
         yield process
 

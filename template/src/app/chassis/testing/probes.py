@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 from fastapi import BackgroundTasks, Depends, Query, Request
 from pydantic import Field
-from sqlalchemy import text
+from sqlalchemy import inspect, text
 from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
@@ -85,8 +85,8 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
 
     @router.get("/tables")
     async def tables(work: Write) -> list[str]:
-        found = await work.session.execute(text("SELECT name FROM sqlite_master WHERE type = 'table'"))
-        return [row[0] for row in found]
+        connection = await work.session.connection()
+        return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
     @router.post("/commit")
     async def failing_commit(work: Write) -> dict[str, bool]:

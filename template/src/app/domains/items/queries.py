@@ -13,9 +13,9 @@ async def item_by_id(work: ReadWork, item_id: int) -> Item | None:
     return await work.session.get(Item, item_id)
 
 
-async def item_by_name(work: ReadWork, name: str) -> Item | None:
-    """The item with exactly that name."""
-    return await work.session.scalar(select(Item).where(Item.name == name))
+async def item_for_change(work: WriteWork, item_id: int) -> Item | None:
+    """The item with that key, locked: who else wants to change it waits for this work to end."""
+    return await work.session.get(Item, item_id, with_for_update=True)
 
 
 async def newest_items(work: ReadWork, *, offset: int, limit: int) -> Sequence[Item]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from app.chassis.database import ReadWork, WriteWork
+from app.chassis.database import ReadWork, WriteWork, when_violated
 from app.domains.items import queries
 from app.domains.items.errors import ItemChangedError, ItemNameTakenError, ItemNotFoundError
 from app.domains.items.models import Item
@@ -19,10 +19,7 @@ async def read_item(work: ReadWork, item_id: int) -> Item:
     Raises:
         ItemNotFoundError: there is none with that key.
     """
-    item = await queries.item_by_id(work, item_id)
-    if item is None:
-        raise ItemNotFoundError("no item has that key", expected="the key of an item")
-    return item
+    return _found(await queries.item_by_id(work, item_id))
 
 
 async def create_item(work: WriteWork, *, name: str, contact_email: str, quantity: int, note: str | None) -> Item:
@@ -31,9 +28,9 @@ async def create_item(work: WriteWork, *, name: str, contact_email: str, quantit
     Raises:
         ItemNameTakenError: another item has that name.
     """
-    await _require_free_name(work, name)
     item = Item(name=name, contact_email=contact_email, quantity=quantity, note=note)
-    await queries.add(work, item)
+    with when_violated("uq_items_name", _name_taken):
+        await queries.add(work, item)
     return item
 
 
@@ -55,10 +52,9 @@ async def replace_item(
         ItemNameTakenError: another item has that name.
     """
     item = await _expected_item(work, item_id, expected_version)
-    if name != item.name:
-        await _require_free_name(work, name)
     item.name, item.contact_email, item.quantity, item.note = name, contact_email, quantity, note
-    await queries.save(work)
+    with when_violated("uq_items_name", _name_taken):
+        await queries.save(work)
     return item
 
 
@@ -73,12 +69,17 @@ async def delete_item(work: WriteWork, item_id: int, *, expected_version: int | 
 
 
 async def _expected_item(work: WriteWork, item_id: int, expected_version: int | None) -> Item:
-    item = await read_item(work, item_id)
+    item = _found(await queries.item_for_change(work, item_id))
     if expected_version not in (None, item.version):
         raise ItemChangedError("the item has another version by now", expected="the ETag of a fresh read")
     return item
 
 
-async def _require_free_name(work: WriteWork, name: str) -> None:
-    if await queries.item_by_name(work, name) is not None:
-        raise ItemNameTakenError("another item has that name", expected="a name no other item has")
+def _found(item: Item | None) -> Item:
+    if item is None:
+        raise ItemNotFoundError("no item has that key", expected="the key of an item")
+    return item
+
+
+def _name_taken() -> ItemNameTakenError:
+    return ItemNameTakenError("another item has that name", expected="a name no other item has")

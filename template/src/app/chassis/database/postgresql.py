@@ -1,0 +1,75 @@
+"""PostgreSQL: one pool, lent to readers as read-only snapshots. May import about, errors, settings."""
+
+import re
+from typing import Any
+
+import asyncpg  # type: ignore[import-untyped]
+from sqlalchemy import event
+from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from app.chassis.about import about
+from app.chassis.database.settings import DatabaseSettings
+from app.chassis.errors import UnavailableError
+
+__all__ = ["postgresql_engines"]
+
+_QUOTED = re.compile(r""""[^"]*"|: (?s:.*?)(?= \(value out of \w+ range\)\Z|\Z)""")
+
+
+def postgresql_engines(settings: DatabaseSettings) -> tuple[AsyncEngine, AsyncEngine]:
+    """The writing engine and the reading one, which share a pool; a reader sees one moment and cannot write.
+
+    Writers see what others committed meanwhile (READ COMMITTED): who changes what it read, reads it `with_for_update`.
+    """
+    writer = create_async_engine(
+        settings.database_url,
+        pool_size=settings.database_pool_size,
+        max_overflow=settings.database_pool_overflow,
+        pool_timeout=settings.database_busy_timeout_seconds,
+        pool_pre_ping=settings.database_pool_pre_ping,
+        hide_parameters=True,
+        connect_args={
+            "async_creator_fn": _connect,
+            "timeout": settings.database_connect_timeout_seconds,
+            "server_settings": {
+                "application_name": about().slug,
+                "timezone": "UTC",
+                "statement_timeout": str(int(settings.database_statement_timeout_seconds * 1000)),
+                "lock_timeout": str(int(settings.database_busy_timeout_seconds * 1000)),
+            },
+        },
+    )
+    event.listen(writer.sync_engine, "checkout", _require_open)
+    event.listen(writer.sync_engine, "handle_error", _hide_values)
+    return writer, writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
+
+
+async def _connect(*arguments: Any, **options: Any) -> Any:
+    """Raises UnavailableError: the driver tells of a server that is gone or full in errors of five families."""
+    try:
+        return await asyncpg.connect(*arguments, **options)
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise UnavailableError(
+            "the database does not answer", expected="the same request, a little later", retry_after=1
+        ) from error
+
+
+def _require_open(connection: Any, _record: Any, _proxy: Any) -> None:
+    """What the server closed is never lent, ping or no ping."""
+    if connection.driver_connection.is_closed():
+        raise DisconnectionError("closed by the server")
+
+
+def _hide_values(context: Any) -> None:
+    """Errors of this database quote the row that they are about; a log must not."""
+    failure = context.original_exception
+    told = failure.__cause__
+    if not isinstance(told, asyncpg.PostgresError | asyncpg.InterfaceError):
+        return
+    told.detail = None
+    if (getattr(told, "sqlstate", None) or "22").startswith("22") and told.args:
+        words = _QUOTED.sub("", str(told.args[0]))
+        told.args = failure.args = (words,)
+        if context.sqlalchemy_exception is not None:
+            context.sqlalchemy_exception.args = (f"({type(failure).__name__}) {words}",)
