@@ -117,6 +117,18 @@ MUTATIONS = {
         "if True:",
         "test_postgresql.py",
     ),
+    "another request with a key": (
+        "http/idempotency.py",
+        "elif kept.fingerprint == fingerprint:",
+        "elif kept is not None:",
+        "test_idempotency.py",
+    ),
+    "answer kept with the work": (
+        "http/routing.py",
+        "        await exchange.claim.keep(enveloped)\n",
+        "        pass\n",
+        "test_idempotency.py",
+    ),
     "migrations by turns": ("database/migrations.py", "if database.is_postgresql:", "if False:", "test_postgresql.py"),
     "HEAD": ("edge.py", 'if exchange.method == "HEAD":', "if False:", "test_edge.py"),
     "complete Allow": ("http/allow.py", "methods |= context.methods", "methods = context.methods", "test_routes.py"),
@@ -137,7 +149,7 @@ MUTATIONS = {
         "http/routing.py",
         "await finish_works(exchange, is_good=True)",
         (
-            "from asyncio import ensure_future, get_running_loop\n                    "
+            "from asyncio import ensure_future, get_running_loop\n        "
             "get_running_loop().call_later(0.05, ensure_future, finish_works(exchange, is_good=True))"
         ),
         "test_durability.py",
@@ -220,8 +232,8 @@ def test_soak_random_requests_and_kills(service: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
-# Limits of design §3 as decision 9 counts them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_000, 600, 1_500, 200, 40, 350
+# Limits of design §3 as decisions 9 to 11 count them: lines of code, without blanks, comments and docstrings.
+CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_500, 600, 1_500, 200, 40, 350
 CONTRACT = {
     f"http/{name}.py" for name in ("catalogue", "deprecation", "docs", "failures", "names", "openapi", "recordings")
 } | {"cli/versions.py"}

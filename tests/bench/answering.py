@@ -10,7 +10,7 @@ from load import drive, request_bytes
 from report import Row
 from service import CannotMeasureError, Server, run
 
-__all__ = ["answers", "layers", "memory"]
+__all__ = ["answers", "layers", "memory", "microseconds"]
 
 _ITEM = json.dumps({"name": "Brass plumb bob", "quantity": 12, "note": "from the shelf"}).encode("ascii")
 _BAD = json.dumps({"name": "Brass plumb bob", "quantity": "many"}).encode("ascii")
@@ -37,13 +37,14 @@ def answers(service: Path, rounds: int, count: int) -> list[Row]:
             # Another order each round, so that nobody always runs after the same neighbour.
             for case, (request, status, share, _) in _CASES.items():
                 for server in servers[number % 3 :] + servers[: number % 3]:
-                    used = _microseconds(server, request, int(count * share), status)
+                    used = microseconds(server, request, int(count * share), status)
                     if number:  # round 0 warms up
                         cost.setdefault((case, server.name), []).append(used)
     return [row for case, details in _CASES.items() for row in _rows(case, cost, details[3])]
 
 
-def _microseconds(server: Server, request: bytes, count: int, status: int) -> float:
+def microseconds(server: Server, request: bytes, count: int, status: int) -> float:
+    """Measure the processor time of one request."""
     before = cpu_ns(server.pid)
     drive(server.port, request, count, status)
     return (cpu_ns(server.pid) - before) / count / 1000

@@ -14,6 +14,7 @@ from load import LoadError
 from report import Report, Row, tool_versions
 from service import BENCH, CannotMeasureError, prepare, run
 from starting import copies, first_answer, process_start, suite
+from storing import database
 
 _LIBRARIES = ("fastapi", "starlette", "uvicorn", "uvloop", "pydantic")
 
@@ -46,10 +47,14 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--rounds", type=int, help="interleaved rounds of requests (default 9, with --full 21)")
     parser.add_argument("--count", type=int, default=2_000, help="requests of a case in a round (default 2000)")
-    parser.add_argument("--only", action="append", metavar="SECTION", help="answers, layers, start, copy, memory")
+    parser.add_argument(
+        "--only", action="append", metavar="SECTION", help="answers, database, layers, start, copy, memory"
+    )
     asked = parser.parse_args()
-    if unknown := set(asked.only or ()) - {"answers", "layers", "start", "copy", "memory"}:
-        parser.error(f"found --only {', '.join(sorted(unknown))}, expected answers, layers, start, copy or memory")
+    if unknown := set(asked.only or ()) - {"answers", "database", "layers", "start", "copy", "memory"}:
+        parser.error(
+            f"found --only {', '.join(sorted(unknown))}, expected answers, database, layers, start, copy or memory"
+        )
     asked.rounds = asked.rounds or (21 if asked.full else 9)
     return asked
 
@@ -58,6 +63,7 @@ def _sections(service: Path, asked: argparse.Namespace) -> dict[str, Callable[[]
     few = 9 if asked.full else 5
     return {
         "answers": lambda: answers(service, asked.rounds, asked.count),
+        "database": lambda: database(service, asked.rounds, asked.count),
         "layers": lambda: layers(service, asked.rounds, asked.count),
         "start": lambda: process_start(service, few) + first_answer(2) + suite(),
         "copy": lambda: copies(few),

@@ -35,7 +35,7 @@ def environment(**more: str) -> dict[str, str]:
     return kept | {"COPIER_CACHE_DIR": str(BENCH / "copier")} | more
 
 
-def run(*command: str | Path, cwd: Path, limit_seconds: float = 300.0) -> str:
+def run(*command: str | Path, cwd: Path, limit_seconds: float = 300.0, **more: str) -> str:
     """Run a program and return what it prints.
 
     Raises:
@@ -44,7 +44,7 @@ def run(*command: str | Path, cwd: Path, limit_seconds: float = 300.0) -> str:
     words = [str(word) for word in command]
     try:
         done = subprocess.run(
-            words, cwd=cwd, env=environment(), capture_output=True, text=True, timeout=limit_seconds, check=False
+            words, cwd=cwd, env=environment(**more), capture_output=True, text=True, timeout=limit_seconds, check=False
         )
     except (OSError, subprocess.TimeoutExpired) as error:
         raise CannotMeasureError(f"{' '.join(words)}: {error}") from None
@@ -75,9 +75,13 @@ def prepare() -> Path:
     (routes / "__init__.py").write_text('"""The measured routes."""\n', encoding="utf-8")
     for name in ("routes.py", "models.py"):
         shutil.copy2(PROGRAMS / name, routes / name)
+    stored = service / "src/app/api/v1/stored"
+    stored.mkdir()
+    (stored / "__init__.py").write_text('"""The measured routes that ask the database."""\n', encoding="utf-8")
+    shutil.copy2(PROGRAMS / "stored.py", stored / "routes.py")
     bare = service / "bare"
     bare.mkdir()
-    for name in ("bare.py", "models.py", "layers.py"):
+    for name in ("bare.py", "bare_stored.py", "models.py", "layers.py"):
         shutil.copy2(PROGRAMS / name, bare / name)
     run("make", "setup", cwd=service, limit_seconds=600)
     python = service / ".venv/bin/python"
@@ -123,7 +127,8 @@ class Server:
     def spawn(cls, name: str, service: Path, **more: str) -> "Server":
         """Start it and return at once. What it writes goes to a file, as a container runtime would keep it."""
         port, python = free_port(), str(service / ".venv/bin/python")
-        command = [python, "bare/bare.py"] if name.startswith("bare") else [python, "-m", "app", "serve"]
+        program = "bare/bare_stored.py" if name == "bare_stored" else "bare/bare.py"
+        command = [python, program] if name.startswith("bare") else [python, "-m", "app", "serve"]
         variables = environment(
             PYTHONPATH="src", HOST="127.0.0.1", PORT=str(port), BENCH_PORT=str(port), SERVER_DRAIN_SECONDS="0", **more
         )

@@ -42,10 +42,12 @@ def _wait_for_request(service: ServiceProcess, request_id: str) -> dict[str, Any
 
 
 def test_unsafe_request_that_failed_is_not_retryable(client: Client) -> None:
-    """A POST may have done something before it failed, unless it carries a key."""
+    """A POST may have done something before it failed, unless its route takes a key and got one."""
+    keyed = {"Idempotency-Key": "k1"}
     assert client.request("POST", "/-probe/raise").error["retryable"] is False
-    keyed = client.request("POST", "/-probe/raise", headers={"Idempotency-Key": "k1"})
-    assert keyed.error["retryable"] is True
+    assert client.request("POST", "/-probe/raise", headers=keyed).error["retryable"] is False
+    assert client.request("POST", "/-probe/keyed?fails=true").error["retryable"] is False
+    assert client.request("POST", "/-probe/keyed?fails=true", headers=keyed).error["retryable"] is True
 
 
 @pytest.mark.parametrize(

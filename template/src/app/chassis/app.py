@@ -4,6 +4,7 @@ import gc
 import pkgutil
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
+from datetime import timedelta
 from importlib import import_module
 from time import time
 from typing import Any
@@ -15,6 +16,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 from app.chassis.about import about
 from app.chassis.database.engine import Database
 from app.chassis.database.failures import DATABASE_ERRORS, told
+from app.chassis.database.idempotency import forgetting
 from app.chassis.database.revisions import pending_rooms
 from app.chassis.edge import Edge
 from app.chassis.errors import UnavailableError
@@ -105,6 +107,8 @@ class Service(FastAPI):
         configure_logs(self.state.settings, self.state.writer)
         async with AsyncExitStack() as stack:
             stack.push_async_callback(self.state.database.close)
+            max_age = timedelta(hours=self.state.settings.idempotency_keep_hours)
+            await stack.enter_async_context(forgetting(self.state.database, max_age))
             for feature in FEATURES:
                 if feature.lifespan is not None:
                     await stack.enter_async_context(feature.lifespan(self))

@@ -33,6 +33,7 @@ class Exchange:
     route: str | None = None
     caller: Caller = ANONYMOUS
     has_idempotency_key: bool = False
+    claim: Any = None
     wants_problem: bool = False
     status: int = 0
     is_error_told: bool = False

@@ -80,6 +80,8 @@ class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSet
     """Secret that `/metrics` asks for as a bearer token; required in production."""
     api_default_version: str | None = None
     """Version that answers when a request names none, such as `v1`; unset: the oldest served."""
+    idempotency_keep_hours: float = Field(default=24.0, gt=0, le=8_760)
+    """How long the answer of a request with an `Idempotency-Key` is kept for a retry."""
     docs_enabled: bool = True
     """Whether `/docs` and `/vN/openapi.json` are served."""
 

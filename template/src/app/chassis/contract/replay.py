@@ -50,9 +50,8 @@ def _start(team: Team, service: ServiceProcess) -> None:
     try:
         team.seed(service.client())
     except Exception as error:  # the team's code may raise anything
-        raise ContractError(
-            f"seed() of tests/service.py fails: {error!r}; expected one that fits the routes"
-        ) from error
+        wrong = f"seed() of tests/service.py fails: {error!r}"
+        raise ContractError(f"{wrong}; expected one that fits the routes") from error
 
 
 def replayed(
@@ -119,9 +118,8 @@ def _filler(client: Client, team: Team) -> Callable[[Any], Any]:
             for key in pointer.split("/")[1:]:
                 found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, ValueError, TypeError):
-            raise _UnansweredError(
-                f"GET {path} answers {answer.status} without {pointer}; expected what seed() puts there"
-            ) from None
+            missing = f"GET {path} answers {answer.status} without {pointer}"
+            raise _UnansweredError(f"{missing}; expected what seed() puts there") from None
         return found
 
     def fill(text: str) -> Any:

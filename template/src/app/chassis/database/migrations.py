@@ -18,7 +18,7 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, DateTime, Integer, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chassis.about import project_root
@@ -78,8 +78,19 @@ def _say_if_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
 
 
 def _rendered(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
-    """A revision outlives the code it was written with, so it names SQLAlchemy's types, never ours."""
-    return "sa.DateTime(timezone=True)" if kind == "type" and isinstance(thing, UtcDateTime) else False
+    """A revision outlives the code it was written with, so it names SQLAlchemy's types, never ours.
+
+    What it read from the scratch database is SQLite's: it becomes what both engines have.
+    """
+    if kind != "type":
+        return False
+    is_read = type(thing).__name__.isupper()
+    generic = thing.as_generic() if is_read else thing
+    if isinstance(thing, UtcDateTime) or (is_read and isinstance(generic, DateTime)):
+        return "sa.DateTime(timezone=True)"
+    if is_read and isinstance(generic, Integer):
+        return 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")'
+    return f"sa.{generic!r}" if is_read else False
 
 
 async def _with_database(database: Database, action: Any) -> Any:
@@ -109,25 +120,28 @@ async def migrate(database: Database, to: str = "head") -> list[str]:
         to: `head`, `base`, a revision, or `-1` for one step back. Chassis rooms never go back.
 
     Returns:
-        A line "room: from -> to" for each room. One that a newer release migrated is left as it is.
+        A line "room: from -> to" for the team, and for each chassis room that moved. What a newer release migrated is
+        left as it is.
     """
 
     def action(connection: Connection) -> list[str]:
-        return [_move(connection, room, to if room.name == TEAM else "head") for room in rooms()]
+        moved = [(room, _move(connection, room, to if room.name == TEAM else "head")) for room in rooms()]
+        return [told for room, (told, is_news) in moved if is_news or room.name == TEAM]
 
     lines: list[str] = await _with_database(database, action)
     return lines
 
 
-def _move(connection: Connection, room: MigrationRoom, to: str) -> str:
+def _move(connection: Connection, room: MigrationRoom, to: str) -> tuple[str, bool]:
     before, config = _current(connection, room), _config(room, connection)
     if before and revisions(room.folder).is_ahead(frozenset(before.split(", "))):
         if to != "head":
             raise CommandError(f"the database is at {before}, which this release does not have")
-        return f"{room.name}: {before}, of a newer release: left as it is"
+        return f"{room.name}: {before}, of a newer release: left as it is", True
     move = command.downgrade if _is_back(config, before, to) else command.upgrade
     move(config, to)
-    return f"{room.name}: {before or 'nothing'} -> {_current(connection, room) or 'nothing'}"
+    after = _current(connection, room)
+    return f"{room.name}: {before or 'nothing'} -> {after or 'nothing'}", before != after
 
 
 def _is_back(config: Config, current: str | None, to: str) -> bool:

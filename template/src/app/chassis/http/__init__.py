@@ -2,6 +2,7 @@
 
 from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.failures import fails_with
+from app.chassis.http.idempotency import IdempotencyKey, RequiredIdempotencyKey
 from app.chassis.http.location import Location
 from app.chassis.http.paging import Page, Paging
 from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
@@ -14,12 +15,14 @@ __all__ = [
     "Deprecated",
     "Email",
     "ExpectedVersion",
+    "IdempotencyKey",
     "Location",
     "NewTag",
     "Page",
     "Paging",
     "Read",
     "ReadTag",
+    "RequiredIdempotencyKey",
     "Router",
     "Schema",
     "Write",

@@ -37,6 +37,8 @@ TABLE: dict[str, Row] = {
     "body_malformed": Row(400, "Body could not be read"),
     "api_version_unknown": Row(400, "API version unknown"),
     "api_version_conflict": Row(400, "Two API versions asked for"),
+    "idempotency_key_malformed": Row(400, "Idempotency-Key not valid"),
+    "idempotency_key_required": Row(400, "Idempotency-Key missing"),
     "bad_request": Row(400, "Bad request"),
     "unauthenticated": Row(401, "Not authenticated"),
     "forbidden": Row(403, "Not allowed"),
@@ -45,6 +47,7 @@ TABLE: dict[str, Row] = {
     "method_not_allowed": Row(405, "Method not allowed"),
     "not_acceptable": Row(406, "No such representation"),
     "request_timeout": Row(408, "Request came too slowly", Retry.SAFE),
+    "idempotency_key_in_use": Row(409, "That request is under way", Retry.SAFE),
     "conflict": Row(409, "Conflict"),
     "gone": Row(410, "Gone"),
     "api_version_sunset": Row(410, "API version no longer served"),
@@ -53,6 +56,7 @@ TABLE: dict[str, Row] = {
     "url_too_long": Row(414, "URL too long"),
     "content_type_unsupported": Row(415, "Content type not supported"),
     "content_encoding_unsupported": Row(415, "Content encoding not supported"),
+    "idempotency_key_reused": Row(422, "Idempotency-Key used for another request"),
     "validation_failed": Row(422, "Input not valid"),
     "precondition_required": Row(428, "Say which state you change"),
     "too_many_requests": Row(429, "Too many requests", Retry.SAFE),
@@ -65,7 +69,10 @@ TABLE: dict[str, Row] = {
 }
 
 # What a bare HTTPException(status) means, where several codes share a status.
-_BY_STATUS = {400: "bad_request", 404: "not_found", 410: "gone", 415: "content_type_unsupported", 503: "unavailable"}
+_BY_STATUS = {
+    400: "bad_request", 404: "not_found", 409: "conflict", 410: "gone", 415: "content_type_unsupported",
+    422: "validation_failed", 503: "unavailable",
+}  # fmt: skip
 _IDEMPOTENT = {"GET", "HEAD", "PUT", "DELETE", "OPTIONS"}  # RFC 9110 §9.2.2
 
 

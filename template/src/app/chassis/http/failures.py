@@ -10,8 +10,10 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE, Retry, Row, is_retryable, row_of
 from app.chassis.http.envelope import error_bytes
 
-__all__ = ["DERIVED", "WRITES", "codes_of", "error_example", "fails_with", "known_rows"]
+__all__ = ["DERIVED", "REQUIRED", "WRITES", "codes_of", "error_example", "fails_with", "known_rows"]
 
+REQUIRED = "x-required"
+"""Mark of a header whose absence has a code of its own, so that FastAPI must not miss it."""
 WRITES = "x-writes"
 """Mark of an operation whose route has a `Write`, between FastAPI's document and ours."""
 
@@ -22,8 +24,9 @@ _ANY = (
 )  # fmt: skip
 _WITH_BODY = ("body_malformed", "request_timeout", "content_type_unsupported", "content_encoding_unsupported")
 _WITH_VERSION = ("bad_request", "precondition_failed", "precondition_required")
+_WITH_KEY = ("idempotency_key_malformed", "idempotency_key_in_use", "idempotency_key_reused")
 _WITH_WRITE = ("conflict", "validation_failed")  # a constraint of a table says no
-DERIVED = frozenset((*_ANY, *_WITH_BODY, *_WITH_VERSION, *_WITH_WRITE, "json_malformed"))
+DERIVED = frozenset((*_ANY, *_WITH_BODY, *_WITH_VERSION, *_WITH_KEY, *_WITH_WRITE, "json_malformed"))
 """Codes that a route has by its signature alone."""
 _DECLARED = "x-codes"
 
@@ -67,6 +70,8 @@ def codes_of(operation: dict[str, Any]) -> list[str]:
         codes.add("validation_failed")
     if any(p["in"] == "header" and p["name"].lower() == "if-match" for p in parameters):
         codes |= set(_WITH_VERSION)
+    for key in (p for p in parameters if p["in"] == "header" and p["name"].lower() == "idempotency-key"):
+        codes |= {*_WITH_KEY, *(["idempotency_key_required"] if key.get("required") else ())}
     return _in_order(codes)
 
 

@@ -66,8 +66,10 @@ async def _http_error(request: Request, error: Exception) -> Response:
         return Response(status_code=status, headers=headers)
     if status == 401 and "www-authenticate" not in map(str.lower, headers):
         headers["WWW-Authenticate"] = "Bearer"  # RFC 9110 §11.6.1 wants one
+    retry_after = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
+    seconds = int(retry_after) if retry_after.isdigit() else None
     if isinstance(error, CodedHTTPError):
-        body = error_bytes(exchange, error.code, detail=error.detail, expected=error.expected)
+        body = error_bytes(exchange, error.code, detail=error.detail, expected=error.expected, retry_after=seconds)
         return _answer(request, body, status, headers)
     if status == 404 and "route" not in request.scope:
         return _answer(request, error_bytes(exchange, "route_not_found", expected="a path this service documents"), 404)
@@ -76,8 +78,6 @@ async def _http_error(request: Request, error: Exception) -> Response:
     code = code_for_status(status)
     row = Row(status, TABLE[code].title, TABLE[code].retry)
     detail = error.detail if status < 500 and error.detail and isinstance(error.detail, str) else None
-    retry_after = next((value for name, value in headers.items() if name.lower() == "retry-after"), "")
-    seconds = int(retry_after) if retry_after.isdigit() else None
     body = error_bytes(exchange, code, detail=detail, row=row, retry_after=seconds)
     return _answer(request, body, status, headers)
 

@@ -79,8 +79,6 @@ def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk o
         elif name == b"x-api-version":
             asked = value.decode("latin-1").strip().lower()
             exchange.asked_version = asked if asked.startswith("v") else f"v{asked}"
-        elif name == b"idempotency-key":
-            exchange.has_idempotency_key = True
         elif name == b"accept":
             exchange.wants_problem = b"application/problem+json" in value.lower()
         elif name == b"origin":

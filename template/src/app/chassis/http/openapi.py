@@ -13,7 +13,7 @@ from fastapi.openapi.utils import get_fields_from_routes, get_openapi
 
 from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
-from app.chassis.http.failures import codes_of, error_example, known_rows
+from app.chassis.http.failures import REQUIRED, codes_of, error_example, known_rows
 from app.chassis.http.names import REF, with_clean_names
 from app.chassis.http.recordings import Case, ContractError, cases_of, contract_folder
 from app.chassis.validation import NO_NUL
@@ -92,6 +92,8 @@ def _declare_failures(operation: dict[str, Any], method: str, version: str, comp
     if "if-match" in headers:
         headers["if-match"]["required"] = True  # its absence is 428, not 422, so the parameter itself is optional
     for parameter in operation.get("parameters", ()):
+        if parameter["schema"].pop(REQUIRED, False):
+            parameter["required"] = True
         if parameter["in"] in ("path", "query"):
             _refuse_nul(parameter["schema"])
     codes, rows = codes_of(operation), known_rows()

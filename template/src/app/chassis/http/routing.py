@@ -1,6 +1,6 @@
 """The router teams use: bodies parsed strictly, work committed, answers put into the envelope.
 
-May import codes, envelope, exchange, failures, paging, work.
+May import codes, envelope, exchange, failures, idempotency, paging, work.
 """
 
 from collections.abc import Callable, Coroutine
@@ -19,6 +19,7 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.envelope import wrap_data
 from app.chassis.http.failures import WRITES
+from app.chassis.http.idempotency import Replay, takes_key
 from app.chassis.http.paging import Page, page_links, wrap_page
 from app.chassis.http.work import finish_works, has_write
 
@@ -78,6 +79,7 @@ class EnvelopeRoute(APIRoute):
         body_field = self.body_field
         is_page = isinstance(self.response_model, type) and issubclass(self.response_model, Page)
         is_form = body_field is not None and isinstance(body_field.field_info, Form)
+        has_key = takes_key(self.dependant)
 
         async def answer(request: Request) -> Response:
             scope = request.scope
@@ -87,13 +89,12 @@ class EnvelopeRoute(APIRoute):
                     _require_content_type(scope, is_form)
                 if body_field is not None or scope["method"] != "GET":
                     request = _JsonRequest(scope, request.receive, request._send)  # noqa: SLF001  # no public way
-                response = await handler(request)
-                if response.status_code >= 400:
-                    raise _as_error(response)  # noqa: TRY301  # rolls back like any other
-                if exchange.works:
-                    # What dependencies of the function's scope do after it may fail, so it comes before the commit.
-                    await scope["fastapi_function_astack"].aclose()
-                    await finish_works(exchange, is_good=True)
+                if has_key:
+                    await request.body()  # a form would leave nothing to tell it from another request
+                return await _saved(await handler(request), scope, exchange, is_page)
+            except Replay as replay:
+                await finish_works(exchange, is_good=False)
+                return replay.response
             except BaseException as error:
                 if exchange.works:
                     await finish_works(exchange, is_good=False)
@@ -101,9 +102,23 @@ class EnvelopeRoute(APIRoute):
                     # In a task that some middleware starts, these would stop the service before the edge sees them.
                     raise RuntimeError("a route tried to stop the process") from error  # noqa: TRY004
                 raise
-            return _enveloped(response, scope, exchange, is_page)
 
         return answer
+
+
+async def _saved(response: Response, scope: Scope, exchange: Exchange, is_page: bool) -> Response:
+    """The answer in its envelope, once the work that it tells of is committed."""
+    if response.status_code >= 400:
+        raise _as_error(response)  # rolls back like any other
+    if exchange.works:
+        # What dependencies of the function's scope do after it may fail, so it comes before the commit.
+        await scope["fastapi_function_astack"].aclose()
+    enveloped = _enveloped(response, scope, exchange, is_page)
+    if exchange.claim is not None:
+        await exchange.claim.keep(enveloped)
+    if exchange.works:
+        await finish_works(exchange, is_good=True)
+    return enveloped
 
 
 def _as_error(response: Response) -> HTTPException:

@@ -8,7 +8,7 @@ from app.chassis.security.settings import SecuritySettings
 __all__ = ["cors_headers", "preflight_headers"]
 
 Headers = list[tuple[bytes, bytes]]
-_EXPOSED = b"ETag, Link, Location, Retry-After, X-API-Version, X-Request-ID"
+_EXPOSED = b"ETag, Idempotent-Replayed, Link, Location, Retry-After, X-API-Version, X-Request-ID"
 _ALLOWED = "Authorization, Content-Type, Idempotency-Key, If-Match, If-None-Match, Prefer, X-API-Version, X-Request-ID"
 
 

@@ -14,7 +14,7 @@ from starlette.responses import FileResponse, JSONResponse, Response, StreamingR
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.chassis.errors import ForbiddenError, UnavailableError
-from app.chassis.http import Email, Read, Router, Schema, Write
+from app.chassis.http import Email, IdempotencyKey, Read, RequiredIdempotencyKey, Router, Schema, Write
 
 __all__ = ["ProbeMiddleware", "direct_write", "probe_router"]
 
@@ -87,6 +87,28 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
     async def tables(work: Write) -> list[str]:
         connection = await work.session.connection()
         return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
+
+    @router.post("/keyed", status_code=201)
+    async def keyed(
+        work: Write,
+        response: Response,
+        _key: IdempotencyKey,
+        number: int = 0,
+        fails: bool = False,
+        seconds: float = 0.0,
+    ) -> dict[str, int]:
+        await work.session.execute(text("CREATE TABLE IF NOT EXISTS probe_keyed (number INTEGER)"))
+        await work.session.execute(text("INSERT INTO probe_keyed VALUES (:number)"), {"number": number})
+        await asyncio.sleep(seconds)
+        if fails:
+            raise RuntimeError("after a write")
+        found = await work.session.scalar(text("SELECT count(*) FROM probe_keyed"))
+        response.headers["ETag"] = f'"{found}"'
+        return {"rows": int(found or 0)}
+
+    @router.post("/must-be-keyed")
+    async def must_be_keyed(_key: RequiredIdempotencyKey) -> StreamingResponse:
+        return StreamingResponse(_chunks(fails=False), media_type="text/plain")
 
     @router.post("/commit")
     async def failing_commit(work: Write) -> dict[str, bool]:

@@ -8,6 +8,7 @@ from app.api.v1.items.schemas import ItemIn, ItemOut
 from app.chassis.http import (
     MAX_ID,
     ExpectedVersion,
+    IdempotencyKey,
     Location,
     NewTag,
     Page,
@@ -32,7 +33,7 @@ async def list_items(work: Read, paging: Paging) -> Page[ItemOut]:
 
 
 @router.post("", status_code=201, summary="Create an item", responses=fails_with("item_name_taken"))
-async def create_item(work: Write, body: ItemIn, tag: NewTag, location: Location) -> ItemOut:
+async def create_item(work: Write, body: ItemIn, tag: NewTag, location: Location, _key: IdempotencyKey) -> ItemOut:
     item = await service.create_item(work, **body.model_dump())
     tag.set(item.version)
     location.set(f"/items/{item.id}")

@@ -1,0 +1,128 @@
+"""Answers kept for retries: a key's row is saved in the same transaction as the work it stands for.
+
+May import columns, engine, features, work. Source of the idea: IETF draft-ietf-httpapi-idempotency-key-header.
+"""
+
+import asyncio
+import hashlib
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from sqlalchemy import Index, LargeBinary, MetaData, SmallInteger, String, delete, insert, select, text
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from app.chassis.database.columns import UtcDateTime, utc_now
+from app.chassis.database.engine import Database
+from app.chassis.database.work import WriteWork
+from app.chassis.features import MigrationRoom
+
+__all__ = ["ROOM", "InFlightError", "Kept", "find", "forget", "forgetting", "keep"]
+
+_log = logging.getLogger(__name__)
+_EVERY_SECONDS = 600.0
+_AT_ONCE = 1_000
+
+
+class _Base(DeclarativeBase):
+    metadata = MetaData()
+
+
+class _Row(_Base):
+    __tablename__ = "chassis_idempotency_keys"
+    __table_args__ = (Index("ix_chassis_idempotency_keys_kept_at", "kept_at"),)
+
+    scope: Mapped[str] = mapped_column(String(64), primary_key=True)
+    key: Mapped[str] = mapped_column(String(255), primary_key=True)
+    fingerprint: Mapped[str] = mapped_column(String(64))
+    status: Mapped[int] = mapped_column(SmallInteger)
+    headers: Mapped[bytes] = mapped_column(LargeBinary)
+    body: Mapped[bytes] = mapped_column(LargeBinary)
+    kept_at: Mapped[datetime] = mapped_column(UtcDateTime)
+
+
+ROOM = MigrationRoom("idempotency", _Base.metadata, Path(__file__).parent)
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """An answer: fingerprint of the request it belongs to, status, headers as `name: value` lines, body."""
+
+    fingerprint: str
+    status: int
+    headers: bytes
+    body: bytes
+
+
+class InFlightError(Exception):
+    """A request with that key is under way in another connection."""
+
+
+async def find(work: WriteWork, subject: str | None, key: str, max_age: timedelta) -> Kept | None:
+    """The answer kept for the key of that caller; holds the key until the work ends.
+
+    SQLite's writers come one after the other, so there a second request waits for the first and finds its answer.
+
+    Raises:
+        InFlightError: another request holds it.
+    """
+    scope, session = _scope(subject), work.session
+    if session.get_bind().dialect.name == "postgresql":
+        lock = text("SELECT pg_try_advisory_xact_lock(hashtextextended(:name, 0))")
+        if not await session.scalar(lock, {"name": f"{scope} {key}"}):
+            raise InFlightError
+    row = await session.get(_Row, (scope, key))
+    if row is not None and row.kept_at < utc_now() - max_age:
+        await session.execute(delete(_Row).where(_Row.scope == scope, _Row.key == key))
+        return None
+    return None if row is None else Kept(row.fingerprint, row.status, row.headers, row.body)
+
+
+async def keep(work: WriteWork, subject: str | None, key: str, answer: Kept) -> None:
+    """Save an answer with the work: both or neither."""
+    values = {"fingerprint": answer.fingerprint, "status": answer.status, "headers": answer.headers}
+    row = {"scope": _scope(subject), "key": key, **values, "body": answer.body, "kept_at": utc_now()}
+    await work.session.execute(insert(_Row).values(row))
+
+
+async def forget(work: WriteWork, max_age: timedelta) -> int:
+    """Delete up to 1,000 answers that are older; returns how many."""
+    old = select(_Row.scope, _Row.key).where(_Row.kept_at < utc_now() - max_age).limit(_AT_ONCE)
+    rows = (await work.session.execute(old)).all()
+    for scope, key in rows:
+        await work.session.execute(delete(_Row).where(_Row.scope == scope, _Row.key == key))
+    return len(rows)
+
+
+@asynccontextmanager
+async def forgetting(
+    database: Database, max_age: timedelta, every_seconds: float = _EVERY_SECONDS
+) -> AsyncIterator[None]:
+    """While the service lives, what is older is deleted again and again."""
+
+    async def forget_for_ever() -> None:
+        while True:
+            await asyncio.sleep(every_seconds)
+            try:
+                is_more = True
+                while is_more:
+                    async with WriteWork.on(database) as work:
+                        is_more = await forget(work, max_age) == _AT_ONCE
+            except Exception as error:  # noqa: BLE001  # the next time it may be well
+                _log.warning("kept answers not cleaned", exc_info=error)
+
+    task = asyncio.create_task(forget_for_ever())
+    try:
+        yield
+    finally:
+        task.cancel()
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _scope(subject: str | None) -> str:
+    """Callers never share keys. Of one who is not known all have one scope: there the key is all that is known."""
+    return "" if subject is None else hashlib.sha256(subject.encode()).hexdigest()
