@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.chassis.cli import contract, sample, show, versions
+from app.chassis.cli import backup, contract, sample, show, versions
 from app.chassis.cli.loading import load_service
 from app.chassis.http.catalogue import catalogue_page
 from app.chassis.settings import SettingsError
@@ -19,6 +19,7 @@ cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 cli.add_typer(versions.api, name="api")
 cli.add_typer(contract.contract, name="contract")
 cli.command()(contract.mock)
+cli.command()(backup.migrate_rehearse)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

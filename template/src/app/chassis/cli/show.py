@@ -33,6 +33,10 @@ def _rows_of(prefix: str, app: Any) -> Iterator[dict[str, str]]:
         yield {"methods": methods, "path": f"{prefix}{context.path}", "name": context.name or "", "file": str(where)}
 
 
+# What backup, restore and migrate-rehearse read from the same file.
+_OPS = ("BACKUP_FOLDER", "BACKUP_KEEP", "PG_BIN", "SCRATCH_DATABASE_URL")
+
+
 def setting_rows() -> list[dict[str, str]]:
     """One row a setting; a secret shows whether it is set, never what it is."""
     settings = loaded_settings()
@@ -64,7 +68,7 @@ def _shown(value: Any) -> str:
 def unknown_names() -> Iterator[str]:
     """A line for each name in `.env` that no setting reads: most often a slip of the pen."""
     file = env_file()
-    known = [name.upper() for name in type(loaded_settings()).model_fields]
+    known = [*(name.upper() for name in type(loaded_settings()).model_fields), *_OPS]
     found = dotenv_values(file, interpolate=False, encoding="utf-8-sig") if file.is_file() else {}
     for name in [name.upper() for name, value in found.items() if value is not None and name.upper() not in known]:
         near = difflib.get_close_matches(name, known, 1)

