@@ -20,7 +20,7 @@ from sqlalchemy.exc import DBAPIError
 from app.chassis.data.census import Tables, census
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
-from app.chassis.database.revisions import rooms
+from app.chassis.database.revisions import revisions, rooms
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.errors import UnavailableError
 
@@ -68,8 +68,14 @@ async def rehearse(settings: DatabaseSettings) -> Rehearsal:
         for revision, target in reversed(pairs) if is_down else pairs:
             if not await _take(settings, done, Step(revision, direction, 0.0), target):
                 return done
-        done.tables[direction] = done.tables.pop("now", None) or await _asked(settings, census)
-    _judge(done)
+        done.tables[direction] = await _asked(settings, census)
+        done.tables.pop("now", None)
+        if is_down:
+            done.findings += _not_back(done.tables["before"], done.tables["down"])
+    for name, was in done.tables["up"].items():
+        now = done.tables["up again"].get(name)
+        if now is None or now.rows != was.rows:
+            done.findings.append(f"{name}: {now.rows if now else 'no'} rows of {was.rows} after down and up again")
     return done
 
 
@@ -98,6 +104,8 @@ def _pending(connection: Connection, folder: Path) -> tuple[str, list[str]]:
     """Where the team's tables stand, and the revisions beyond it, oldest first."""
     heads = MigrationContext.configure(connection).get_current_heads()
     connection.rollback()
+    if revisions(folder).is_ahead(frozenset(heads)):
+        raise CommandError(f"the copy is at {', '.join(heads)}, which this release does not have")
     scripts = ScriptDirectory(str(folder))
     found = [script.revision for script in scripts.iterate_revisions("heads", heads or "base")]
     return ", ".join(heads), found[::-1]
@@ -133,18 +141,15 @@ def _lost(revision: str, before: Tables, after: Tables) -> list[str]:
     return found
 
 
-def _judge(done: Rehearsal) -> None:
-    """What did not come back: after up and down all is as it was before, after up again as it was after up."""
-    before, up, down, again = (done.tables[moment] for moment in MOMENTS)
+def _not_back(before: Tables, down: Tables) -> list[str]:
+    """What is not as it was, after up and down."""
+    found = []
     for name, was in before.items():
         now = down.get(name)
         if now is None or now.rows != was.rows:
-            done.findings.append(f"{name}: {now.rows if now else 'no'} rows of {was.rows} come back after up and down")
+            found.append(f"{name}: {now.rows if now else 'no'} rows of {was.rows} come back after up and down")
         elif now.columns != was.columns:
-            done.findings.append(f"{name}: other columns after up and down")
+            found.append(f"{name}: other columns after up and down")
         elif now.checksum != was.checksum:
-            done.findings.append(f"{name}: other values in its rows after up and down")
-    done.findings += [f"{name}: left behind by down" for name in down if name not in before]
-    for name, was in up.items():
-        if name not in again or again[name].rows != was.rows:
-            done.findings.append(f"{name}: not the same number of rows after down and up again")
+            found.append(f"{name}: other values in its rows after up and down")
+    return found + [f"{name}: left behind by down" for name in down if name not in before]
