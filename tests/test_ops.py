@@ -1,5 +1,6 @@
 """The programs of a rendered service's ops/ folder find what the settings name, and leave alone what they do not."""
 
+import fcntl
 import sqlite3
 import subprocess
 import sys
@@ -48,63 +49,71 @@ def write(path: Path, number: int) -> None:
         ("DATABASE_URL=sqlite+aiosqlite:///a.db\nDATABASE_URL=sqlite+aiosqlite:///b.db", "b.db"),
     ],
 )
-def test_copy_takes_the_file_the_settings_name(tmp_path: Path, line: str, path: str) -> None:
-    """`.env` is read as the service reads it; the copy is one file, and putting it back brings back its rows."""
-    (tmp_path / ".env").write_text(line + "\n")
+def test_backup_takes_the_file_the_settings_name(tmp_path: Path, line: str, path: str) -> None:
+    """`.env` is read as the service reads it; the backup is one file, and putting it back brings back its rows."""
+    (tmp_path / ".env").write_text(f"{line}\nBACKUP_FOLDER='my copies'\n")
     write(tmp_path / path, 1)
-    copied = run(tmp_path, "database.py", "copy", "copies/before.db")
-    assert (copied.returncode, copied.stderr) == (0, "")
+    made = run(tmp_path, "backup.py")
+    assert (made.returncode, made.stderr) == (0, "")
+    (backup,) = (tmp_path / "my copies").glob("*-sqlite.db")
+    assert "-wal" not in {file.name[-4:] for file in (tmp_path / "my copies").iterdir()}
     write(tmp_path / path, 2)
-    restored = run(tmp_path, "database.py", "restore", "copies/before.db")
+    restored = run(tmp_path, "restore.py", "--yes", str(backup))
     assert (restored.returncode, restored.stderr) == (0, "")
     assert rows(tmp_path / path) == [1]
-    assert [file.name for file in (tmp_path / "copies").iterdir()] == ["before.db"]
 
 
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:
     """As in the service."""
     (tmp_path / ".env").write_text("DATABASE_URL=sqlite+aiosqlite:///a.db\n")
     write(tmp_path / "b.db", 1)
-    assert run(tmp_path, "database.py", "copy", "c.db", DATABASE_URL="sqlite+aiosqlite:///b.db").returncode == 0
-    assert rows(tmp_path / "c.db") == [1]
+    assert run(tmp_path, "backup.py", "--to", "c", DATABASE_URL="sqlite+aiosqlite:///b.db").returncode == 0
+    (backup,) = (tmp_path / "c").glob("*.db")
+    assert rows(backup) == [1]
 
 
-@pytest.mark.parametrize("command", ["copy", "restore"])
-def test_missing_database_file_is_refused_and_not_created(tmp_path: Path, command: str) -> None:
+def test_missing_database_file_is_refused_and_not_created(tmp_path: Path) -> None:
     """An empty file is no backup, and must not become one."""
-    done = run(tmp_path, "database.py", command, "before.db")
+    done = run(tmp_path, "backup.py")
     assert done.returncode == 1
     assert "is not there" in done.stderr
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_broken_copy_is_refused_before_anything_is_written(tmp_path: Path) -> None:
-    """What is no whole database does not replace one; a copy never replaces an older copy."""
-    write(tmp_path / "var/app.db", 1)
-    (tmp_path / "before.db").write_bytes(b"no database at all, only some text\n" * 100)
-    assert run(tmp_path, "database.py", "restore", "before.db").returncode == 1
-    refused = run(tmp_path, "database.py", "copy", "before.db")
-    assert refused.returncode == 1
-    assert "is there already" in refused.stderr
-    assert rows(tmp_path / "var/app.db") == [1]
+    assert [path.name for path in tmp_path.rglob("*") if path.is_file()] == [".lock"]
 
 
 @pytest.mark.parametrize(
     "url",
     [
-        "postgresql+asyncpg://orders:hunter2@db/orders",
+        "mysql://orders:hunter2@db/orders",
+        "postgresql+asyncpg://orders:hunter2@db",
+        "postgresql+asyncpg://orders:${hunter2}@db/orders",
         "sqlite+aiosqlite:///:memory:",
         "sqlite+aiosqlite:///file:hunter2?uri=true",
         "sqlite+aiosqlite:///${HOME}/hunter2.db",
         "hunter2",
     ],
 )
-def test_database_that_is_no_plain_file_is_refused_unseen(tmp_path: Path, url: str) -> None:
+def test_database_that_cannot_be_copied_is_refused_unseen(tmp_path: Path, url: str) -> None:
     """The program says that it cannot tell, and never shows the value: it may hold a password."""
-    done = run(tmp_path, "database.py", "copy", "before.db", DATABASE_URL=url)
+    done = run(tmp_path, "backup.py", DATABASE_URL=url)
     assert done.returncode == 2
-    assert "expected sqlite+aiosqlite:///PATH" in done.stderr
+    assert "expected " in done.stderr
     assert "hunter2" not in done.stdout + done.stderr
+
+
+def test_only_one_backup_is_made_at_a_time(tmp_path: Path) -> None:
+    """Whoever comes second is told, and touches nothing of the first."""
+    write(tmp_path / "var/app.db", 1)
+    folder = tmp_path / "var/backups"
+    folder.mkdir()
+    with (folder / ".lock").open("a") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        partial = folder / "20261121T190000Z-0.1.0-sqlite.db.partial"
+        partial.write_text("of the first")
+        done = run(tmp_path, "backup.py")
+        assert (done.returncode, partial.exists()) == (1, True)
+    assert "another backup or restore works in" in done.stderr
+    assert run(tmp_path, "backup.py").returncode == 0
+    assert not partial.exists()
 
 
 def test_health_asks_where_the_file_says(tmp_path: Path) -> None:

@@ -11,8 +11,8 @@ import runbook
 from conftest import ROOT, Render
 from tools import require, user_environment
 
-PAGE = ROOT / "template/docs/chassis/runbook/service.md.jinja"
-PROCEDURES = [procedure.name for procedure in runbook.read(PAGE.read_text(encoding="utf-8"))]
+PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
+PROCEDURES = [one.name for page in PAGES for one in runbook.read(page.read_text(encoding="utf-8"))]
 
 
 @pytest.fixture(scope="module")
@@ -47,10 +47,10 @@ def service(request: pytest.FixtureRequest, installed: Path) -> tuple[Path, dict
 
 @pytest.fixture
 def procedures(service: tuple[Path, dict[str, str]]) -> Iterator[dict[str, runbook.Procedure]]:
-    """Return the procedures of the rendered page by name; leave no process behind."""
+    """Return the procedures of the rendered pages by name; leave no process behind."""
     folder, _ = service
-    page = (folder / "docs/chassis/runbook/service.md").read_text(encoding="utf-8")
-    yield {procedure.name: procedure for procedure in runbook.read(page)}
+    pages = [path.read_text(encoding="utf-8") for path in sorted((folder / "docs/chassis/runbook").glob("*.md"))]
+    yield {procedure.name: procedure for page in pages for procedure in runbook.read(page)}
     pid = folder / "var/service.pid"
     if pid.exists():
         subprocess.run(["kill", "-KILL", pid.read_text().strip()], check=False)
