@@ -133,6 +133,7 @@ class Writer(threading.Thread):
             self.saved += [number, number + 1]
 
 
+@pytest.mark.thorough
 def test_backup_while_others_write_holds_all_that_was_saved_before(operator: Operator) -> None:
     """Four threads write; what they knew to be saved is in it, and no transaction is in it by half."""
     stop = threading.Event()
@@ -155,6 +156,7 @@ def test_backup_while_others_write_holds_all_that_was_saved_before(operator: Ope
     assert all(number ^ 1 in held for number in held if number >= 1_000_000)
 
 
+@pytest.mark.thorough
 def test_backup_says_what_it_is_and_is_for_nobody_else(operator: Operator, engine: str) -> None:
     """Name, size, tables, rows; read by its owner only; what proves it later stands beside; nothing half is left."""
     code, out, _ = operator.run("backup")
@@ -168,6 +170,7 @@ def test_backup_says_what_it_is_and_is_for_nobody_else(operator: Operator, engin
     assert Path(f"{backup}.sha256").read_text().endswith(f"  {backup.name}\n")
 
 
+@pytest.mark.thorough
 def test_old_backups_go_and_nothing_else_does(operator: Operator) -> None:
     """The newest BACKUP_KEEP stay; what has another name is nobody's to delete."""
     operator.backups.mkdir(parents=True)
@@ -182,6 +185,7 @@ def test_old_backups_go_and_nothing_else_does(operator: Operator) -> None:
     assert set(made[1:]) <= set(files(operator.backups))
 
 
+@pytest.mark.thorough
 def test_restore_asks_first(operator: Operator) -> None:
     """Without a word nothing is replaced: rows now and then, and exit code 2."""
     backup = operator.backup()
@@ -208,6 +212,7 @@ def test_restore_keeps_what_was_there_and_says_how_to_go_back(operator: Operator
     assert (operator.numbers(), operator.ask("SELECT * FROM later")) == ([1, 2], [])
 
 
+@pytest.mark.thorough
 def test_restore_into_nothing_needs_no_word(
     operator: Operator, tmp_path: Path, new_database: Callable[[Path], str]
 ) -> None:
@@ -218,6 +223,7 @@ def test_restore_into_nothing_needs_no_word(
     assert operator.numbers(url) == [1, 2, 3]
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize("damage", ["flipped", "cut", "cut, no sum", "empty", "text", "missing"])
 def test_damaged_backup_is_refused_and_nothing_is_touched(operator: Operator, damage: str) -> None:
     """One line that says so, whether or not its sum lies beside it."""
@@ -240,6 +246,7 @@ def test_damaged_backup_is_refused_and_nothing_is_touched(operator: Operator, da
     assert not list(operator.backups.glob("*-before-restore*"))
 
 
+@pytest.mark.thorough
 def test_backup_of_the_other_engine_is_refused(operator: Operator, tmp_path: Path, engine: str) -> None:
     """It says which one it is of."""
     other = tmp_path / "other"
@@ -254,6 +261,7 @@ def test_backup_of_the_other_engine_is_refused(operator: Operator, tmp_path: Pat
     assert operator.numbers() == [1, 2, 3]
 
 
+@pytest.mark.thorough
 def test_backup_of_a_newer_release_is_refused_until_it_is_wanted(operator: Operator) -> None:
     """This release does not have its revision; whoever knows that it serves it all the same says so."""
     operator.write("UPDATE alembic_version SET version_num = '0002'")
@@ -286,6 +294,7 @@ def connected(operator: Operator) -> Iterator[None]:
             yield
 
 
+@pytest.mark.thorough
 def test_restore_under_a_running_service_is_refused(operator: Operator, engine: str) -> None:
     """Whoever has the database open is named."""
     backup = operator.backup()
@@ -300,6 +309,7 @@ def test_restore_under_a_running_service_is_refused(operator: Operator, engine: 
     assert operator.restore(backup, "--yes")[0] == 0
 
 
+@pytest.mark.thorough
 def test_restore_that_is_killed_leaves_the_old_or_the_new(operator: Operator) -> None:
     """At whatever moment: all rows of one of them, and the next restore works."""
     operator.write(
@@ -342,6 +352,7 @@ def recorded(operator: Operator, folder: Path, version: str = "") -> Iterator[Pa
 
 
 @pytest.mark.engines("postgresql")
+@pytest.mark.thorough
 def test_password_is_on_no_command_line_and_in_no_output(operator: Operator, tmp_path: Path) -> None:
     """Whatever characters it has; and a role that may not create a database is told what that leaves out."""
     password, role = "p@ss:w/o?r#d%41'\" \\$x", f"role_{os.getpid()}_{time.monotonic_ns()}"
@@ -373,6 +384,7 @@ def test_password_is_on_no_command_line_and_in_no_output(operator: Operator, tmp
 
 
 @pytest.mark.engines("postgresql")
+@pytest.mark.thorough
 def test_programs_older_than_the_server_are_refused(operator: Operator, tmp_path: Path) -> None:
     """They would not know all that it holds; the line says where to name others."""
     with recorded(operator, tmp_path / "bin", version="9.6.24"):
@@ -385,6 +397,7 @@ def test_programs_older_than_the_server_are_refused(operator: Operator, tmp_path
 
 
 @pytest.mark.engines("postgresql")
+@pytest.mark.thorough
 def test_whatever_a_team_may_have_made_comes_back(operator: Operator) -> None:
     """Odd names, other schemas, partitions, keys that count, types, views: backed up, dropped and made again."""
     odd = 'odd."o""d d. (t) FROM stdin;"'
@@ -414,6 +427,7 @@ def test_whatever_a_team_may_have_made_comes_back(operator: Operator) -> None:
 
 
 @pytest.mark.engines("sqlite")
+@pytest.mark.thorough
 def test_broken_database_is_replaced_and_its_file_kept(operator: Operator) -> None:
     """What a restore is for: there is nothing to back up any more, but the bytes may be worth something."""
     backup = operator.backup()
@@ -428,6 +442,7 @@ def test_broken_database_is_replaced_and_its_file_kept(operator: Operator) -> No
     assert aside.read_bytes() == b"not a database at all" * 1000
 
 
+@pytest.mark.thorough
 def test_backup_that_does_not_fit_leaves_nothing(operator: Operator) -> None:
     """A full disk is one line, exit code 1, no half file; older backups stay."""
     kept = operator.backup(BACKUP_KEEP="1")

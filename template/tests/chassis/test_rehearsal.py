@@ -140,6 +140,7 @@ def test_good_migration_is_rehearsed_and_noted(folder: Path, database_url: str) 
     assert left == {".lock", note.name, note.with_suffix(".md").name}
 
 
+@pytest.mark.thorough
 @pytest.mark.parametrize(
     ("revision", "finding"),
     [
@@ -180,6 +181,7 @@ def test_what_a_migration_does_to_rows_is_told(
     assert f"\n- {finding}" in markdown(done)
 
 
+@pytest.mark.thorough
 def test_migration_that_loses_rows_fails_the_command(folder: Path, database_url: str) -> None:
     """Exit code 1, a note, and the data is what it was."""
     project = Project(folder, database_url)
@@ -191,6 +193,7 @@ def test_migration_that_loses_rows_fails_the_command(folder: Path, database_url:
     assert len(list((folder / "var/rehearsals").glob("*.md"))) == 1
 
 
+@pytest.mark.thorough
 def test_backup_is_rehearsed_in_place_of_the_database(folder: Path, database_url: str) -> None:
     """Its rows count, not those of today; it is not written to."""
     project = Project(folder, database_url)
@@ -203,6 +206,7 @@ def test_backup_is_rehearsed_in_place_of_the_database(folder: Path, database_url
     assert backup.read_bytes() == held
 
 
+@pytest.mark.thorough
 def test_nothing_to_rehearse_is_told(folder: Path, database_url: str) -> None:
     """And what cannot be rehearsed: a revision of a newer release, a backup that is damaged or not there."""
     project = Project(folder, database_url)

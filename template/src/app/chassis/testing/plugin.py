@@ -23,8 +23,17 @@ _missing: list[str] = []
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    """The marker of tests in `tests/chassis` that run on other engines than SQLite; the team's run on each."""
+    """The markers of tests in `tests/chassis`."""
     config.addinivalue_line("markers", "engines(*names): the engines a test runs on")
+    config.addinivalue_line("markers", "thorough: of a tool that no team changes; runs with THOROUGH=1")
+
+
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Tests of our tools were run before a release: a service runs the short ones, unless it is told otherwise."""
+    if not os.environ.get("THOROUGH"):
+        left = [item for item in items if item.get_closest_marker("thorough")]
+        config.hook.pytest_deselected(items=left)
+        items[:] = [item for item in items if item not in left]
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
