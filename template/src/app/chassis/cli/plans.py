@@ -1,0 +1,62 @@
+"""`python -m app plans`: every query explained on tables full of rows, on each engine. May import every room."""
+
+import asyncio
+import os
+import tempfile
+from contextlib import closing
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from app.chassis.cli.loading import load_service
+
+__all__ = ["plans"]
+
+
+def plans(
+    rows: Annotated[int, typer.Option(min=2_000, max=5_000_000, help="Rows a table.")] = 50_000,
+) -> None:
+    """Explain every query on tables full of rows; a plan that reads or sorts too much fails."""
+    from app.chassis.data.plans_team import PlansError
+
+    try:
+        is_good = _checked(rows)
+    except PlansError as error:
+        typer.echo(f"not checked: {error}", err=True)
+        raise typer.Exit(2) from None
+    if not is_good:
+        raise typer.Exit(1)
+
+
+def _checked(rows: int) -> bool:
+    from app.chassis.data.plans import explain_queries, queries_of
+    from app.chassis.data.plans_report import summary
+    from app.chassis.data.plans_team import read_accepted, read_volume
+    from app.chassis.database.engine import Database
+    from app.chassis.database.migrations import migrate
+    from app.chassis.database.settings import DatabaseSettings
+    from app.chassis.testing.databases import ENGINES, Databases
+    from app.chassis.testing.postgresql import ServerMissingError
+
+    load_service()
+    queries, volume, accepted = queries_of("app.domains"), read_volume(), read_accepted()
+    reports: dict[str, Any] = {}
+    databases, missing = Databases(), ""
+    with tempfile.TemporaryDirectory(prefix="service-plans-") as folder, closing(databases):
+        for engine in ENGINES:
+            try:
+                settings = DatabaseSettings(database_url=databases.new(engine, Path(folder)))
+            except ServerMissingError as error:
+                missing = str(error)
+                continue
+            asyncio.run(migrate(Database(settings)))
+            reports[engine] = asyncio.run(explain_queries(Database(settings), queries, volume, rows))
+    found = summary(reports, accepted)
+    typer.echo("\n".join(found.lines))
+    if missing:
+        typer.echo(f"NOT CHECKED ON POSTGRESQL: {missing}", err=True)
+    typer.echo(f"{found.bad} bad plans" if found.bad else "every plan is good")
+    if not found.bad and (found.failed or (missing and os.environ.get("CI"))):
+        raise typer.Exit(2)
+    return not found.bad

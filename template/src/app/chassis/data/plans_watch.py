@@ -1,0 +1,117 @@
+"""Explains each statement as it is sent, on its own connection and with its own values.
+
+May import database, plans_facts, plans_postgresql, plans_sql, plans_sqlite.
+"""
+
+import json
+import re
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, event, inspect, text
+from sqlalchemy.ext.asyncio import AsyncConnection
+
+from app.chassis.data.plans_facts import Facts, Look
+from app.chassis.data.plans_postgresql import generic, look_at_postgresql
+from app.chassis.data.plans_sql import read
+from app.chassis.data.plans_sqlite import look_at_sqlite
+from app.chassis.database.engine import Database
+
+__all__ = ["Watch", "facts_of"]
+
+_ASKS = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH|\()", re.IGNORECASE)
+
+
+class Watch:
+    """While it is on, gathers a look at every statement; each is explained before it runs, however long that takes."""
+
+    def __init__(self, database: Database, facts: Facts) -> None:
+        self._facts, self._is_postgresql = facts, database.is_postgresql
+        self._is_on = False
+        self._until = 0.0
+        self.sent: list[str] = []
+        self.looks: list[tuple[Look, bool]] = []
+        """Each look, and whether its values were unknown."""
+        for engine in [database.writer] if database.is_postgresql else [database.writer, database.reader]:
+            event.listen(engine.sync_engine, "before_cursor_execute", self._sends)
+
+    def start(self, seconds: float) -> None:
+        """Forget what was seen and look from now on; after so many seconds SQLite gives up."""
+        self._is_on, self.sent, self.looks = True, [], []
+        self._until = time.monotonic() + seconds
+
+    def stop(self) -> None:
+        """Look no more."""
+        self._is_on = False
+
+    def _sends(self, connection: Connection, _cursor: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:
+        if not self._is_on or not _ASKS.match(statement) or statement in self.sent:
+            return
+        self._is_on = False  # what is asked here is not to be looked at
+        self.sent.append(statement)
+        try:
+            values = tuple(parameters[0] if many else parameters)
+            if self._is_postgresql:
+                self._explain_postgresql(connection, statement, values)
+            else:
+                self._explain_sqlite(connection, statement, values)
+        finally:
+            self._is_on = True
+
+    def _explain_sqlite(self, connection: Connection, statement: str, values: Sequence[Any]) -> None:
+        def execute(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
+            return connection.exec_driver_sql(sql, tuple(parameters)).all()
+
+        # Its thread would go on after whoever waited is gone.
+        raw: Any = connection.connection.dbapi_connection
+        raw.run_async(lambda own: own.set_progress_handler(lambda: time.monotonic() > self._until, 100_000))
+        look = look_at_sqlite(execute, statement, values, read(statement), self._facts)
+        self.looks.append((look, False))
+
+    def _explain_postgresql(self, connection: Connection, statement: str, values: Sequence[Any]) -> None:
+        def run(sql: str, parameters: Sequence[Any] = ()) -> Any:
+            return connection.exec_driver_sql(sql, tuple(parameters))
+
+        blocks = read(statement)
+        run("SAVEPOINT plans")
+        try:
+            run("SET LOCAL max_parallel_workers_per_gather = 0")
+            plan = _plan(run(f"EXPLAIN (FORMAT JSON) {statement}", values))
+            self.looks.append((look_at_postgresql(plan, blocks, self._facts), False))
+            told, places = generic(statement, values)
+            if places:
+                run("SET LOCAL plan_cache_mode = force_generic_plan")
+                run(f"PREPARE plans AS {told}")
+                plan = _plan(run(f"EXPLAIN (FORMAT JSON) EXECUTE plans({', '.join(['NULL'] * places)})"))
+                run("DEALLOCATE plans")
+                self.looks.append((look_at_postgresql(plan, blocks, self._facts), True))
+        finally:
+            run("ROLLBACK TO SAVEPOINT plans")
+
+
+def _plan(result: Any) -> dict[str, Any]:
+    told = result.scalar_one()
+    plan: dict[str, Any] = (json.loads(told) if isinstance(told, str | bytes) else told)[0]["Plan"]
+    return plan
+
+
+async def facts_of(connection: AsyncConnection, rows: dict[str, int]) -> Facts:
+    """What the database itself says of its indexes, after ANALYZE."""
+
+    def indexes(sync: Connection) -> dict[str, tuple[str, Sequence[str | None]]]:
+        found: dict[str, tuple[str, Sequence[str | None]]] = {}
+        look = inspect(sync)
+        for table in rows:
+            key = look.get_pk_constraint(table)
+            rules: list[Any] = [*look.get_indexes(table), *look.get_unique_constraints(table)]
+            found |= {one["name"]: (table, one["column_names"]) for one in rules if one["name"]}
+            if key["name"]:
+                found[key["name"]] = (table, key["constrained_columns"])
+        return found
+
+    facts = Facts(rows, await connection.run_sync(indexes))
+    if connection.dialect.name == "sqlite" and rows:
+        told = await connection.execute(text("SELECT idx, stat FROM sqlite_stat1 WHERE idx IS NOT NULL"))
+        facts.shares = {name: [int(one) for one in stat.split()[1:] if one.isdigit()] for name, stat in told}
+    return facts
