@@ -10,8 +10,10 @@ from app.chassis.data.plans_sql import Block
 __all__ = ["look_at_sqlite"]
 
 # Source: https://www.sqlite.org/eqp.html
-_READS = re.compile(r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<alias>\S+)(?: AS (?P<as>\S+))?(?: USING (?P<using>.*))?")
-_INDEX = re.compile(r"(?:COVERING )?INDEX (?P<name>\S+)(?: \((?P<keys>.*)\))?")
+_READS = re.compile(
+    r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<alias>.+?)(?: AS (?P<as>.+?))?(?: USING (?P<using>.*?))?(?: LEFT-JOIN)?\Z"
+)
+_INDEX = re.compile(r"(?:COVERING )?INDEX (?P<name>.+?)(?: \((?P<keys>.*)\))?\Z")
 _WINDOW = re.compile(r"\s+LIMIT\s+\?(?P<offset>\s+OFFSET\s+\?)?\s*\Z")
 Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
 

@@ -54,7 +54,7 @@ def is_wide(column: Column[Any]) -> bool:
 
 
 def _plain(kind: Any) -> Any:
-    while isinstance(kind, types.TypeDecorator):
+    while isinstance(kind, types.TypeDecorator) and not isinstance(kind, types.Interval):
         kind = kind.impl_instance
     return kind
 
@@ -70,7 +70,7 @@ def _by_type(column: Column[Any], rows: int, *, is_unique: bool) -> Maker | None
         return _text(column, kind.length, rows, is_unique=is_unique)
     if isinstance(kind, types.Boolean):
         return lambda number: number % 2 == 0
-    if isinstance(kind, types.Integer | types.Numeric):
+    if isinstance(kind, types.Integer | types.Numeric | types.Float):
         return _number(column, kind, is_unique=is_unique)
     return next((make(kind) for known, make in _MAKERS if isinstance(kind, known)), None)
 
@@ -128,15 +128,17 @@ def _number(column: Column[Any], kind: Any, *, is_unique: bool) -> Maker:
     top = high if high is not None else low + (2**62 if is_unique else 999)
     if isinstance(kind, types.Integer):
         return lambda number: low + (number + (column.primary_key and low == 0)) % (top - low + 1)
+    if isinstance(kind, types.Float):
+        return lambda number: float(low + number % (top - low + 1))
     scale = kind.scale if kind.scale is not None else 2
     if kind.precision is not None and high is None:
-        top = min(top, low + 10 ** (kind.precision - scale) - 1)
+        top = min(top, 10 ** (kind.precision - scale) - 1)
     as_number: Callable[[Any], Any] = Decimal if kind.asdecimal else float
     return lambda number: as_number(low + number % (top - low + 1))
 
 
 def _checks(column: Column[Any]) -> Iterator[str]:
-    for rule in column.table.constraints:
+    for rule in [*column.table.constraints, *column.constraints]:
         if isinstance(rule, CheckConstraint) and not re.search(r"(?i)\bOR\b", str(rule.sqltext)):
             yield str(rule.sqltext)
 
