@@ -2,10 +2,9 @@
 
 from datetime import datetime
 
+from app.chassis.database import Base, Key
 from sqlalchemy import ForeignKey, Index, String
 from sqlalchemy.orm import Mapped, mapped_column
-
-from app.chassis.database import Base, Key
 
 
 class Shelf(Base):

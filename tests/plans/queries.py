@@ -4,10 +4,9 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from sqlalchemy import String, cast, delete, exists, func, or_, select, text, tuple_, update
-
 from app.chassis.database import ReadWork, WriteWork
 from app.domains.books.models import Book, Loan, Shelf
+from sqlalchemy import String, cast, delete, exists, func, or_, select, text, tuple_, update
 
 
 async def bad_unindexed(work: ReadWork, author: str) -> Sequence[Book]:

@@ -3,13 +3,17 @@
 import asyncio
 import os
 import tempfile
+import traceback
 from contextlib import closing
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, NoReturn
 
 import typer
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.chassis.cli.loading import load_service
+from app.chassis.errors import UnavailableError
+from app.chassis.settings import SettingsError
 
 __all__ = ["plans"]
 
@@ -22,11 +26,26 @@ def plans(
 
     try:
         is_good = _checked(rows)
+    except (SettingsError, typer.Exit):
+        raise
     except PlansError as error:
-        typer.echo(f"not checked: {error}", err=True)
-        raise typer.Exit(2) from None
-    if not is_good:
-        raise typer.Exit(1)
+        _not_checked(str(error))
+    except (SQLAlchemyError, UnavailableError, OSError) as error:
+        reason = getattr(error, "orig", None) or error.__cause__ or error
+        _not_checked(
+            f"{str(reason).splitlines()[0]}; expected a database that works, and space in {tempfile.gettempdir()}"
+        )
+    except Exception as error:  # noqa: BLE001  # the team's code may raise anything; where it happened is what helps
+        last = traceback.extract_tb(error.__traceback__)[-1]
+        _not_checked(f"{type(error).__name__}: {error} ({last.filename}:{last.lineno}); expected code that runs")
+    else:
+        if not is_good:
+            raise typer.Exit(1)
+
+
+def _not_checked(why: str) -> NoReturn:
+    typer.echo(f"not checked: {why}", err=True)
+    raise typer.Exit(2) from None
 
 
 def _checked(rows: int) -> bool:

@@ -1,4 +1,4 @@
-"""Fills every table of the team with rows, parents first. May import database, plans_team, plans_values."""
+"""Fills every table of the team with rows, parents first. May import database, errors, plans_team, plans_values."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +12,8 @@ from app.chassis.data.plans_team import PlansError, Volume
 from app.chassis.data.plans_values import Maker, is_wide, maker_of
 from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
+from app.chassis.database.failures import told
+from app.chassis.errors import UnavailableError
 
 __all__ = ["fill", "row_maker"]
 
@@ -56,6 +58,8 @@ async def _fill_table(connection: AsyncConnection, table: Table, volume: Volume,
         try:
             await connection.execute(insert(table), batch)
         except SQLAlchemyError as error:
+            if isinstance(told(error), UnavailableError):
+                raise
             reason = str(getattr(error, "orig", None) or error).splitlines()[0]
             raise PlansError(
                 f"{table.name}: the made up rows are refused: {reason}; "
@@ -74,11 +78,9 @@ def row_maker(
     alone, together = _unique_columns(table)
     referring = {column.name for key in table.foreign_key_constraints for column in key.columns}
     makers: dict[str, Maker] = {}
-    for column in table.columns:
-        if column.name not in referring:
-            made = maker_of(column, rows, is_unique=column.name in alone)
-            if made is not None:
-                makers[column.name] = made
+    for column in [one for one in table.columns if one.name not in referring]:
+        if made := maker_of(column, rows, is_unique=column.name in alone):
+            makers[column.name] = made
     most, references = rows, []
     for key in table.foreign_key_constraints:
         reference, limit = _reference(table, key, parents, makers, alone)
@@ -92,13 +94,21 @@ def row_maker(
         for reference in references:
             row |= reference(number)
         row |= spread(number)
-        if shape is not None:
-            row |= shape(number)
-        return row
+        return row | _shaped(shape, table, number) if shape else row
 
-    if shape is not None and (unknown := sorted(set(shape(0)) - set(table.columns.keys()))):
-        raise PlansError(f"tests/volume.py: {table.name} has no column {', '.join(unknown)}")
     return make, most
+
+
+def _shaped(shape: Callable[[int], Mapping[str, Any]], table: Table, number: int) -> Row:
+    try:
+        row = dict(shape(number))
+    except Exception as error:  # the team's code may raise anything
+        raise PlansError(
+            f"tests/volume.py: VALUES for {table.name}: {type(error).__name__} at row {number}; expected a dict"
+        ) from error
+    if unknown := sorted(set(row) - set(table.columns.keys())):
+        raise PlansError(f"tests/volume.py: {table.name} has no column {', '.join(unknown)}")
+    return row
 
 
 def _unique_columns(table: Table) -> tuple[set[str], list[list[str]]]:
@@ -157,8 +167,8 @@ def _spread(
     """Values of a group that is unique together, such as the two references of a table between two others."""
     if not together:
         return lambda _: {}, _ENOUGH
-    rule, choices = together[0], []
-    for name in rule:
+    choices = []
+    for name in together[0]:
         key = next((one for one in parents if one.column_keys == [name]), None)
         if key is not None and parents[key]:
             choices.append((name, [row[0] for row in parents[key]]))
