@@ -134,11 +134,14 @@ async def _look_at(
 
 
 def _judge(name: str, look: Look, report: Report, *, is_weak: bool) -> None:
-    """A plan for unknown values or a far page is worse by nature: it counts only where an index is missing."""
+    """A plan for unknown values or a far page is worse by nature: it counts only where an index is missing.
+
+    So does a sort: the database has the index and knows that a sort is quicker.
+    """
     report.used |= look.used
     for step in look.steps:
         advice = advise(step, look, Base.metadata)
         told = _WORDS[step.kind].format(rows=step.rows, table=step.table)
         key = (name, step.kind, step.table)
-        kept = report.notes if is_weak and advice.is_there else report.findings
+        kept = report.notes if advice.is_there and (is_weak or step.kind == "sort") else report.findings
         kept.setdefault(key, Finding(name, told, look.told, advice.told))

@@ -90,7 +90,7 @@ def advise(step: Step, look: Look, metadata: MetaData) -> Advice:
         return _index(table, equal, order)
     if equal or ranges:
         return _index(table, equal, [(name, False) for name in ranges[:1]])
-    return _without_index(conditions, table)
+    return _without_index(conditions)
 
 
 def _own(block: Block, step: Step, table: Table) -> Iterator[Condition]:
@@ -137,15 +137,13 @@ def _advise_arms(conditions: Sequence[Condition], table: Table) -> Advice:
     return Advice("add: " + ", ".join(_index(table, [name], []).told.removeprefix("add: ") for name in missing))
 
 
-def _without_index(conditions: Sequence[Condition], table: Table) -> Advice:
+def _without_index(conditions: Sequence[Condition]) -> Advice:
     for one in conditions:
-        if one.kind == "wrapped" and one.expression.partition("(")[0].isidentifier():
-            told = (
-                f'Index("{_name(table, [one.expression.partition("(")[0], one.name[1]])}", text("({one.expression})"))'
-            )
-            return Advice(f"instead: compare the column itself, or {told}")
         if one.kind == "wrapped":
-            return Advice(f"instead: compare {one.name[1]} itself: no index serves what is made of it")
+            column = one.name[1]
+            return Advice(
+                f"instead: compare {column} itself, stored as it is looked for: no index serves {one.expression}"
+            )
     if any(one.kind == "pattern" for one in conditions):
         return Advice(
             "instead: compare a range for a beginning, name >= 'ab', name < 'ac': no index of both engines serves LIKE"

@@ -69,4 +69,4 @@ def _plans(reports: Mapping[str, Report], accepted: Mapping[str, tuple[Path, str
     for key in dict.fromkeys(key for report in reports.values() for key in report.notes):
         if key not in keys and key[0] not in accepted:
             one = next(report.notes[key] for report in reports.values() if key in report.notes)
-            yield f"note {one.query}: {one.told} for a far page or values that many rows share; {one.advice}"
+            yield f"note {one.query}: {one.told}, which no index makes better; {one.advice}"
