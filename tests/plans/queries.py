@@ -6,7 +6,7 @@ from typing import Any, Literal
 
 from app.chassis.database import ReadWork, WriteWork
 from app.domains.books.models import Book, Loan, Shelf
-from sqlalchemy import String, cast, delete, exists, func, or_, select, text, tuple_, update
+from sqlalchemy import String, cast, delete, exists, func, literal, or_, select, text, tuple_, update
 
 
 async def bad_unindexed(work: ReadWork, author: str) -> Sequence[Book]:
@@ -14,7 +14,7 @@ async def bad_unindexed(work: ReadWork, author: str) -> Sequence[Book]:
 
 
 async def bad_contains(work: ReadWork, title: str) -> Sequence[Book]:
-    return (await work.session.scalars(select(Book).where(Book.title.contains(title)).limit(5))).all()
+    return (await work.session.scalars(select(Book).where(Book.title.contains(title)).limit(1))).all()
 
 
 async def bad_function(work: ReadWork, title: str) -> Sequence[Book]:
@@ -85,11 +85,19 @@ async def bad_largest(work: ReadWork) -> int | None:
     return await work.session.scalar(select(func.max(Book.weight)))
 
 
-async def bad_sometimes(work: ReadWork, author: str | None = None) -> Sequence[Book]:
-    statement = select(Book).order_by(Book.id).limit(5)
-    if author is not None:
-        statement = statement.where(Book.author == author)
+async def bad_sometimes(work: ReadWork, title: str | None) -> Sequence[Book]:
+    statement = select(Book).limit(5)
+    statement = statement.order_by(Book.weight) if title is None else statement.where(Book.title == title)
     return (await work.session.scalars(statement)).all()
+
+
+async def bad_optional(work: ReadWork, title: str) -> Sequence[Book]:
+    statement = select(Book).where(or_(literal(title).is_(None), Book.title == title))
+    return (await work.session.scalars(statement)).all()
+
+
+async def bad_left_join(work: ReadWork) -> Sequence[Any]:
+    return (await work.session.execute(select(Shelf, Loan.id).outerjoin(Loan, Loan.reader == Shelf.name))).all()
 
 
 async def bad_product(work: ReadWork) -> int | None:
