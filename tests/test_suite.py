@@ -243,7 +243,8 @@ def test_soak_random_requests_and_kills(service: Path) -> None:
 
 # Limits of design §3 as decisions 9 to 11 count them: lines of code, without blanks, comments and docstrings.
 CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_500, 600, 1_500, 200, 40, 350
-DATA_LINES = 1_500  # tools that look at the data, no part of a running service
+DATA_LINES = 2_000  # tools that look at the data, no part of a running service: decision 13
+DATA_COMMANDS = {"cli/backup.py", "cli/imports.py", "cli/plans.py"}
 CONTRACT = {
     f"http/{name}.py" for name in ("catalogue", "deprecation", "docs", "failures", "names", "openapi", "recordings")
 } | {"cli/versions.py"}
@@ -274,7 +275,7 @@ def test_chassis_keeps_its_size() -> None:
     files = {path.relative_to(ROOT / "template" / CHASSIS).as_posix(): path for path in python_files(CHASSIS)}
     contract = [files.pop(name) for name in CONTRACT]
     tools = [files.pop(name) for name in list(files) if name.startswith("contract/") or name == "cli/contract.py"]
-    data = [files.pop(name) for name in list(files) if name.startswith("data/") or name == "cli/backup.py"]
+    data = [files.pop(name) for name in list(files) if name.startswith("data/") or name in DATA_COMMANDS]
     assert sum(map(code_lines, data)) <= DATA_LINES
     assert sum(map(code_lines, tools)) <= TOOLS_LINES
     assert sum(map(code_lines, contract)) <= CONTRACT_LINES
