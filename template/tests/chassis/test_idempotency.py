@@ -25,7 +25,7 @@ from app.chassis.testing.databases import execute
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
-ROUNDS = int(os.environ.get("KILL_ROUNDS", "3"))
+ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
 
 
 def send(client: Client, key: str, path: str = "/-probe/keyed", body: bytes | None = None) -> Answer:

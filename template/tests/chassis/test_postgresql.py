@@ -87,7 +87,8 @@ def test_killed_connections_come_back_by_themselves(tmp_path: Path, database_url
             wait_until(lambda: connections(database_url) >= 4, seconds=5)
         assert client.request("GET", "/readyz").status == 200
         assert load.problems == []
-        assert set(load.statuses) <= {200, 503}, [line["trace"][-900:] for line in service.lines if line.get("level") == "error"]
+        traces = [line["trace"][-900:] for line in service.lines if line.get("level") == "error"]
+        assert set(load.statuses) <= {200, 503}, traces
 
 
 def test_server_that_refuses_is_not_ready_until_it_does_not(tmp_path: Path, database_url: str) -> None:

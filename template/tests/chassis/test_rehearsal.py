@@ -126,7 +126,11 @@ def test_good_migration_is_rehearsed_and_noted(folder: Path, database_url: str) 
         ("0002", "up again"),
         ("0003", "up again"),
     ]
-    assert facts["rows"] == {
+    of_the_team = {
+        when: {name: rows for name, rows in tables.items() if not name.startswith("chassis_")}
+        for when, tables in facts["rows"].items()
+    }
+    assert of_the_team == {
         "before": {"things": 3},
         "up": {"more": 0, "things": 3},
         "down": {"things": 3},
