@@ -51,6 +51,23 @@ def test_list_items_pages_without_overlap(client: Client) -> None:
     assert page["pages"] == page["page"]
 
 
+def test_list_items_by_cursor_misses_nothing_that_stays(client: Client) -> None:
+    """Items are created and deleted between the pages: each of the others is met once, newest first."""
+    kept = [created(client)["id"] for _ in range(5)]
+    leaving = [created(client)["id"] for _ in range(4)]
+    keys: list[int] = []
+    cursor = ""
+    while cursor is not None:
+        answer = client.request("GET", f"/items?limit=3{'&cursor=' * bool(cursor)}{cursor}")
+        keys += [item["id"] for item in answer.data]
+        cursor = answer.json["meta"]["page"]["next_cursor"]
+        created(client)
+        if leaving:
+            client.request("DELETE", f"/items/{leaving.pop()}", headers={"If-Match": "*"})
+    assert keys == sorted(set(keys), reverse=True)
+    assert set(kept) <= set(keys)
+
+
 @pytest.mark.parametrize("query", ["page=0", "page=x", "page=1001", "limit=0", "limit=101", "page=1e3", "limit=-1"])
 def test_list_items_refuses_bad_window(client: Client, query: str) -> None:
     """A page or limit outside its bounds is told which bounds."""

@@ -70,6 +70,8 @@ def explain(error: Mapping[str, Any]) -> tuple[str, str]:
         detail, _, expected = str(rule.get("error", "")).partition("; ")
         return detail or "is not valid", expected or "see the documentation"
     detail, expected = _WORDS.get(kind, ("is not valid", "see the documentation"))
+    if "expected" in rule:
+        return detail, str(rule["expected"])
     if rule.get("pattern") == NO_NUL:
         expected = "a text without NUL characters"
     try:

@@ -18,6 +18,7 @@ from schemathesis.openapi.checks import RejectedPositiveData
 from app.chassis.contract.findings import Exploration, Finding, error_of, refusal_of
 from app.chassis.contract.operations import Operation, operations_of, overlap
 from app.chassis.contract.plausible import plausible_query
+from app.chassis.http.cursor import CURSOR_FORMAT
 from app.chassis.http.recordings import ContractError
 from app.chassis.testing.client import Client
 from app.chassis.testing.team import Team
@@ -158,15 +159,18 @@ class _Explorer:
 def _is_own_rule(failure: Exception, answer: requests.Response, operation: Operation) -> bool:
     """A domain may refuse what its schema cannot say, by a code of its own that the contract declares.
 
-    And a list in the query cannot be told from a text: `?word=a` is both.
+    A list in the query cannot be told from a text: `?word=a` is both. And a cursor cannot be made up.
     """
     if isinstance(failure, AcceptedNegativeData):
         lists = [one for (place, _), one in operation.parameters.items() if place == "query" and "items" in str(one)]
         return bool(lists)
     if not isinstance(failure, RejectedPositiveData) or answer.status_code != 422:
         return False
-    code = error_of(answer)["code"]
-    return code != "validation_failed" and code in operation.codes
+    error = error_of(answer)
+    if error["code"] == "validation_failed":
+        refused = (operation.parameters.get((one["in"], one["pointer"][1:]), {}) for one in error["fields"])
+        return all(one.get("schema", {}).get("format") == CURSOR_FORMAT for one in refused)
+    return error["code"] in operation.codes
 
 
 def explore(

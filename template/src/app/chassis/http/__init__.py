@@ -4,7 +4,7 @@ from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.failures import fails_with
 from app.chassis.http.idempotency import IdempotencyKey, RequiredIdempotencyKey
 from app.chassis.http.location import Location
-from app.chassis.http.paging import Page, Paging
+from app.chassis.http.paging import CursorPage, CursorPaging, Page, Paging
 from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
 from app.chassis.http.routing import Router
 from app.chassis.http.schema import MAX_ID, Email, Schema
@@ -12,6 +12,8 @@ from app.chassis.http.work import Read, Write
 
 __all__ = [
     "MAX_ID",
+    "CursorPage",
+    "CursorPaging",
     "Deprecated",
     "Email",
     "ExpectedVersion",

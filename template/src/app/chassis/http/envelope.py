@@ -11,6 +11,7 @@ from app.chassis.exchange import Exchange
 from app.chassis.http.codes import TABLE, Row, is_retryable
 
 __all__ = [
+    "CursorPageMeta",
     "ErrorBody",
     "ErrorEnvelope",
     "ErrorField",
@@ -35,6 +36,15 @@ class PageMeta(_Wire):
     limit: int = Field(examples=[20])
     total: int = Field(examples=[42])
     pages: int = Field(examples=[3])
+
+
+class CursorPageMeta(PageMeta):
+    """The same of a list that can be walked by cursor: where the next page begins; null on the last.
+
+    On a page that was asked by cursor, `total` and `pages` are those of the beginning of the walk.
+    """
+
+    next_cursor: str | None = Field(examples=["AWoP3y9rQlsiaXRlbXMuaWQgZGVzYyIsWzNdLDIsNDJd"])
 
 
 class Meta(_Wire):

@@ -12,7 +12,7 @@ from fastapi._compat import get_definitions, get_flat_models_from_fields, get_mo
 from fastapi.openapi.utils import get_fields_from_routes, get_openapi
 
 from app.chassis.http.deprecation import Deprecated
-from app.chassis.http.envelope import ErrorEnvelope, Meta, PageMeta, Problem
+from app.chassis.http.envelope import CursorPageMeta, ErrorEnvelope, Meta, PageMeta, Problem
 from app.chassis.http.failures import REQUIRED, codes_of, error_example, known_rows
 from app.chassis.http.names import REF, with_clean_names
 from app.chassis.http.recordings import Case, ContractError, cases_of, contract_folder
@@ -22,6 +22,7 @@ __all__ = ["enveloped_openapi"]
 
 _log = logging.getLogger(__name__)
 _PROBLEM = {"schema": {"$ref": f"{REF}Problem"}}
+_META_OF = {"Page": "PagedMeta", "CursorPage": "CursorPagedMeta"}
 _ANY_OTHER = {
     "description": "Any other error, from before a route is reached",
     "content": {
@@ -59,7 +60,7 @@ def enveloped_openapi(app: FastAPI, deprecated: Deprecated | None) -> dict[str, 
                 operation["deprecated"] = True
     for unused in [name for name in schemas if name in ("HTTPValidationError", "ValidationError") or _is_page(name)]:
         del schemas[unused]  # replaced by an envelope
-    for model in (ErrorEnvelope, Meta, PageMeta, Problem):
+    for model in (CursorPageMeta, ErrorEnvelope, Meta, PageMeta, Problem):
         schema = model.model_json_schema(ref_template=REF + "{model}", mode="serialization")
         schemas.update(schema.pop("$defs", {}))
         schemas[model.__name__] = schema
@@ -168,9 +169,10 @@ def _envelope_of(schema: dict[str, Any], operation: dict[str, Any], schemas: dic
     if _is_page(inner):
         page = schemas[inner]
         payload = page["properties"]["data"]
-        meta = {"$ref": f"{REF}PagedMeta"}
-        schemas["PagedMeta"] = _paged_meta()
-        name = inner.removeprefix("Page_").strip("_") + "_page_envelope"
+        kind, _, shape = inner.partition("_")
+        meta = {"$ref": f"{REF}{_META_OF[kind]}"}
+        schemas[_META_OF[kind]] = _paged_meta(kind)
+        name = f"{shape.strip('_')}_{kind}_envelope"
     schemas[name] = {
         "type": "object",
         "required": ["data", "meta"],
@@ -180,12 +182,12 @@ def _envelope_of(schema: dict[str, Any], operation: dict[str, Any], schemas: dic
 
 
 def _is_page(name: str) -> bool:
-    return name.startswith("Page_")
+    return name.partition("_")[0] in _META_OF and "_" in name
 
 
-def _paged_meta() -> dict[str, Any]:
+def _paged_meta(kind: str) -> dict[str, Any]:
     schema = Meta.model_json_schema(mode="serialization")
-    schema["title"] = "PagedMeta"
-    schema["properties"]["page"] = {"$ref": f"{REF}PageMeta"}
+    schema["title"] = _META_OF[kind]
+    schema["properties"]["page"] = {"$ref": f"{REF}{kind}Meta"}
     schema["required"] = [*schema["required"], "page"]
     return schema

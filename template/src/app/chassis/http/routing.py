@@ -1,6 +1,6 @@
 """The router teams use: bodies parsed strictly, work committed, answers put into the envelope.
 
-May import codes, envelope, exchange, failures, idempotency, paging, work.
+May import codes, cursor, envelope, exchange, failures, idempotency, paging, work.
 """
 
 from collections.abc import Callable, Coroutine
@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
+from app.chassis.http.cursor import filters_of
 from app.chassis.http.envelope import wrap_data
 from app.chassis.http.failures import WRITES
 from app.chassis.http.idempotency import Replay, takes_key
@@ -70,6 +71,7 @@ class EnvelopeRoute(APIRoute):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        self.filters = filters_of(self.dependant)
         if has_write(self.dependant):
             self.openapi_extra = {**(self.openapi_extra or {}), WRITES: True}
 

@@ -13,12 +13,25 @@ from starlette.exceptions import HTTPException
 from starlette.responses import FileResponse, JSONResponse, Response, StreamingResponse
 from starlette.types import ASGIApp, Receive, Scope, Send
 
+from app.chassis.database import Slice
+from app.chassis.database.keyset import Position
 from app.chassis.errors import ForbiddenError, UnavailableError
-from app.chassis.http import Email, IdempotencyKey, Read, RequiredIdempotencyKey, Router, Schema, Write
+from app.chassis.http import (
+    CursorPage,
+    CursorPaging,
+    Email,
+    IdempotencyKey,
+    Read,
+    RequiredIdempotencyKey,
+    Router,
+    Schema,
+    Write,
+)
 
-__all__ = ["ProbeMiddleware", "direct_write", "probe_router"]
+__all__ = ["NUMBERS", "ProbeMiddleware", "direct_write", "probe_router"]
 
 SECRET = "a-planted-secret"  # noqa: S105  # the suite looks for it where it must not be
+NUMBERS = 200_000  # more than pages reach
 
 
 class ProbeIn(Schema):
@@ -68,6 +81,18 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
     @router.get("/query")
     async def query(number: Annotated[int, Query(le=2**63 - 1)] = 1, text: str = "") -> dict[str, Any]:
         return {"number": number, "length": len(text)}
+
+    @router.get("/numbers")
+    async def numbers(paging: CursorPaging, step: int = 1) -> CursorPage[ProbeOut]:
+        first = int(paging.part.after.values[0]) if paging.part.after else paging.part.offset
+        rows = [{"number": place * step} for place in range(first, min(first + paging.part.limit, NUMBERS))]
+        end = first + len(rows)
+        found = Slice(rows, NUMBERS, Position("numbers", (end,)) if end < NUMBERS else None)
+        return paging.page_of(ProbeOut, found)
+
+    @router.get("/numbers/again")
+    async def numbers_again(paging: CursorPaging) -> CursorPage[ProbeOut]:
+        return paging.page_of(ProbeOut, Slice([], 0, None))
 
     @router.get("/raise")
     async def fail() -> None:

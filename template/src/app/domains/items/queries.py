@@ -1,11 +1,11 @@
 """Everything the sample domain asks of the database."""
 
-from collections.abc import Sequence
+from sqlalchemy import select
 
-from sqlalchemy import func, select
-
-from app.chassis.database import ReadWork, WriteWork
+from app.chassis.database import Order, Part, ReadWork, Slice, WriteWork
 from app.domains.items.models import Item
+
+_NEWEST_FIRST = Order(Item.id.desc())
 
 
 async def item_by_id(work: ReadWork, item_id: int) -> Item | None:
@@ -18,15 +18,9 @@ async def item_for_change(work: WriteWork, item_id: int) -> Item | None:
     return await work.session.get(Item, item_id, with_for_update=True)
 
 
-async def newest_items(work: ReadWork, *, offset: int, limit: int) -> Sequence[Item]:
-    """A window of all items, newest first; the key breaks every tie, so pages never overlap."""
-    statement = select(Item).order_by(Item.id.desc()).offset(offset).limit(limit)
-    return (await work.session.scalars(statement)).all()
-
-
-async def count_items(work: ReadWork) -> int:
-    """Number of all items."""
-    return await work.session.scalar(select(func.count()).select_from(Item)) or 0
+async def newest_items(work: ReadWork, part: Part) -> Slice[Item]:
+    """A part of all items, newest first."""
+    return await _NEWEST_FIRST.slice(work, select(Item), part)
 
 
 async def add(work: WriteWork, item: Item) -> None:

@@ -1,16 +1,14 @@
 """What can be done with items, and its rules. Imports neither FastAPI nor SQLAlchemy."""
 
-from collections.abc import Sequence
-
-from app.chassis.database import ReadWork, WriteWork, when_violated
+from app.chassis.database import Part, ReadWork, Slice, WriteWork, when_violated
 from app.domains.items import queries
 from app.domains.items.errors import ItemChangedError, ItemNameTakenError, ItemNotFoundError
 from app.domains.items.models import Item
 
 
-async def list_items(work: ReadWork, *, offset: int, limit: int) -> tuple[Sequence[Item], int]:
-    """A window of the items, newest first, and the number of all."""
-    return await queries.newest_items(work, offset=offset, limit=limit), await queries.count_items(work)
+async def list_items(work: ReadWork, part: Part) -> Slice[Item]:
+    """A part of the items, newest first, and the number of all."""
+    return await queries.newest_items(work, part)
 
 
 async def read_item(work: ReadWork, item_id: int) -> Item:

@@ -7,12 +7,12 @@ from fastapi import Path
 from app.api.v1.items.schemas import ItemIn, ItemOut
 from app.chassis.http import (
     MAX_ID,
+    CursorPage,
+    CursorPaging,
     ExpectedVersion,
     IdempotencyKey,
     Location,
     NewTag,
-    Page,
-    Paging,
     Read,
     ReadTag,
     Router,
@@ -27,9 +27,8 @@ ItemId = Annotated[int, Path(ge=1, le=MAX_ID, description="Key of the item")]
 
 
 @router.get("", summary="List items, newest first")
-async def list_items(work: Read, paging: Paging) -> Page[ItemOut]:
-    items, total = await service.list_items(work, offset=paging.offset, limit=paging.limit)
-    return paging.page_of(ItemOut, items, total)
+async def list_items(work: Read, paging: CursorPaging) -> CursorPage[ItemOut]:
+    return paging.page_of(ItemOut, await service.list_items(work, paging.part))
 
 
 @router.post("", status_code=201, summary="Create an item", responses=fails_with("item_name_taken"))
