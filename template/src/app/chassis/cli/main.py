@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.chassis.cli import backup, contract, plans, sample, show, versions
+from app.chassis.cli import backup, contract, imports, plans, sample, show, versions
 from app.chassis.cli.loading import load_service
 from app.chassis.http.catalogue import catalogue_page
 from app.chassis.settings import SettingsError
@@ -21,6 +21,7 @@ cli.add_typer(contract.contract, name="contract")
 cli.command()(contract.mock)
 cli.command()(backup.migrate_rehearse)
 cli.command()(plans.plans)
+cli.command("import")(imports.import_rows)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 

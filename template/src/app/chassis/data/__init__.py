@@ -1,1 +1,1 @@
-"""Tools for the data: no part of a running service."""
+"""Tools that read, write and look at the data. No part of a running service."""

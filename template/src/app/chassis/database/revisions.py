@@ -1,6 +1,6 @@
 """Which revisions there are and which the database has, told without slow Alembic.
 
-May import about, columns, engine, features, idempotency.
+May import about, columns, data, engine, features, idempotency.
 """
 
 import ast
@@ -12,6 +12,7 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from app.chassis.about import project_root
+from app.chassis.data.imports_tables import ROOM as IMPORTS
 from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 from app.chassis.database.idempotency import ROOM as IDEMPOTENCY
@@ -25,7 +26,7 @@ TEAM = "team"
 def rooms() -> list[MigrationRoom]:
     """Chassis rooms that have tables, then the team, in the order in which they migrate."""
     own = [feature.migrations for feature in FEATURES if feature.migrations is not None]
-    return [IDEMPOTENCY, *own, MigrationRoom(TEAM, Base.metadata, project_root() / "migrations")]
+    return [IDEMPOTENCY, IMPORTS, *own, MigrationRoom(TEAM, Base.metadata, project_root() / "migrations")]
 
 
 def version_table(room: MigrationRoom) -> str:

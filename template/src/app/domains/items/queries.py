@@ -1,8 +1,11 @@
 """Everything the sample domain asks of the database."""
 
+from collections.abc import Mapping, Sequence
+from typing import Any
+
 from sqlalchemy import select
 
-from app.chassis.database import Order, Part, ReadWork, Slice, WriteWork
+from app.chassis.database import Order, Part, ReadWork, Slice, WriteWork, insert_or_update
 from app.domains.items.models import Item
 
 _NEWEST_FIRST = Order(Item.id.desc())
@@ -27,6 +30,11 @@ async def add(work: WriteWork, item: Item) -> None:
     """Insert the item; its key and times are known afterwards."""
     work.session.add(item)
     await work.session.flush()
+
+
+async def put_all(work: WriteWork, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert each row, or give the item of that name its content."""
+    await insert_or_update(work, Item, rows, key=["name"])
 
 
 async def save(work: WriteWork) -> None:

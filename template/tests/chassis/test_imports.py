@@ -1,0 +1,253 @@
+"""Rows in bulk: each once, whatever stops it; what is refused is told. IMPORT_ROWS and IMPORT_KILLS make it large."""
+
+import asyncio
+import os
+import random
+import subprocess
+import sys
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select, text
+
+from app.chassis.about import project_root
+from app.chassis.data.imports import Import
+from app.chassis.data.imports_reader import ImportStoppedError
+from app.chassis.database.engine import Database
+from app.chassis.database.settings import DatabaseSettings
+from tests.chassis.import_program import ImportedThing, bring_in, prepare
+
+pytestmark = pytest.mark.engines("sqlite", "postgresql")
+
+ROWS = int(os.environ.get("IMPORT_ROWS", "6000"))
+KILLS = int(os.environ.get("IMPORT_KILLS", "2"))
+MOST_GROWTH_MIB = 50
+
+
+@pytest.fixture
+def url(database_url: str) -> str:
+    """A database with the chassis' tables and that of the things."""
+    asyncio.run(prepare(database_url))
+    return database_url
+
+
+def asked(url: str, statement: Any) -> list[tuple[Any, ...]]:
+    """Rows of a statement."""
+
+    async def ask() -> list[tuple[Any, ...]]:
+        database = Database(DatabaseSettings(database_url=url))
+        async with database.writer.begin() as connection:
+            done = await connection.execute(statement)
+            found = [tuple(row) for row in done.all()] if done.returns_rows else []
+        await database.close()
+        return found
+
+    return asyncio.run(ask())
+
+
+def things(url: str) -> dict[str, int]:
+    """What is stored: size by code."""
+    return dict(asked(url, select(ImportedThing.code, ImportedThing.size)))  # type: ignore[arg-type]
+
+
+def rejects(path: Path) -> list[str]:
+    """Lines of the file of rejects, without its head."""
+    return path.with_suffix(".rejects.csv").read_text(encoding="utf-8").splitlines()[1:]
+
+
+def test_killed_import_goes_on_and_stores_each_row_once(url: str, tmp_path: Path) -> None:
+    """kill -9 anywhere, the same command again: each row is there once, each refused one told once, memory is flat."""
+    path, bad = tmp_path / "things.csv", ROWS // 1000
+    with path.open("w", encoding="utf-8") as file:
+        file.write("code,size\n")
+        file.writelines(f"c{number},{'x' if number % 1000 == 999 else number + 20}\n" for number in range(ROWS))
+    chance = random.Random(7)  # noqa: S311  # no secret
+    for _ in range(KILLS):
+        with _started(url, path) as run:
+            assert run.stdout is not None
+            for _chunk in range(chance.randint(1, max(1, bad // KILLS - 1))):
+                run.stdout.readline()
+            run.kill()
+    with _started(url, path) as run:
+        assert run.stdout is not None
+        _, grown, _, stored, _, rejected = run.stdout.read().splitlines()[-1].split()
+    assert (run.returncode, int(stored), int(rejected)) == (0, ROWS - bad, bad)
+    counted = select(func.count(), func.max(ImportedThing.version)).select_from(ImportedThing)
+    assert asked(url, counted) == [(ROWS - bad + 1, 1)]
+    assert [line.split(",")[0] for line in rejects(path)] == [str(number + 2) for number in range(999, ROWS, 1000)]
+    assert int(grown) <= MOST_GROWTH_MIB
+
+
+def _started(url: str, path: Path) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "tests.chassis.import_program", url, str(path)]
+    environment = os.environ | {"PYTHONPATH": os.pathsep.join(("src", "."))}
+    return subprocess.Popen(command, cwd=project_root(), env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own program
+
+
+def test_import_twice_changes_nothing(url: str, tmp_path: Path) -> None:
+    """A file that is done is known by its content, under any name; read again on purpose it finds all in place."""
+    path = tmp_path / "a.csv"
+    path.write_text("code,size\na,1\nb,2\na,3\n", encoding="utf-8")
+    bring_in(url, path)
+    versions = asked(url, select(ImportedThing.code, ImportedThing.version))
+    assert things(url) == {"a": 3, "b": 2}
+    other = path.rename(tmp_path / "b.csv")
+    assert bring_in(url, other).state.finished_at is not None
+    path = tmp_path / "c.csv"
+    path.write_text("code,size\nb,2\n", encoding="utf-8")
+    bring_in(url, path)
+    bring_in(url, path, is_again=True)
+    assert asked(url, select(ImportedThing.code, ImportedThing.version)) == versions
+
+
+def test_changed_file_begins_again(url: str, tmp_path: Path) -> None:
+    """It is another file; what it has in common with the one before is in place already."""
+    path = tmp_path / "a.csv"
+    path.write_text("code,size\na,1\nb,2\n", encoding="utf-8")
+    bring_in(url, path)
+    path.write_text("code,size\na,1\nb,4\nc,5\n", encoding="utf-8")
+    run = bring_in(url, path)
+    assert run.before is not None
+    assert (run.before.name, run.state.stored_rows) == ("a.csv", 3)
+    assert things(url) == {"a": 1, "b": 4, "c": 5}
+
+
+def test_row_that_the_database_refuses_leaves_the_others(url: str, tmp_path: Path) -> None:
+    """A rule that only a table knows is told like any other, by line and column."""
+    path = tmp_path / "a.csv"
+    path.write_text("code,size\n" + "".join(f"c{number},{number}\n" for number in range(40)), encoding="utf-8")
+    state = bring_in(url, path, chunk_rows=16).state
+    assert (state.stored_rows, state.rejected_rows) == (39, 1)
+    assert rejects(path)[0].startswith("15,")
+    assert "c13" not in things(url)
+
+
+def test_dry_run_stores_nothing_and_tells_the_same(url: str, tmp_path: Path) -> None:
+    """Not even that it was there."""
+    path = tmp_path / "a.csv"
+    path.write_text("code,size\na,1\nb,13\nc,x\n", encoding="utf-8")
+    state = bring_in(url, path, is_dry=True).state
+    assert (state.stored_rows, state.rejected_rows, len(rejects(path))) == (1, 2, 2)
+    assert things(url) == {}
+    assert asked(url, text("SELECT 1 FROM chassis_import_files")) == []
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "lines"),
+    [
+        (b"code,size\na,x\n", "a.csv", ["2,size,x,a whole number"]),
+        (b"code,size\na\n", "a.csv", ["2,,1 cells,2 cells"]),
+        (b"code,size\n,1\n", "a.csv", ["2,code,nothing,a value"]),
+        (b'code,size\n"a\nb",1\nc,x\n', "a.csv", ["4,size,x,a whole number"]),
+        (b"code,size\na\0b,1\n", "a.csv", ["2,code,a NUL character,a text without NUL characters"]),
+        (b"code,size\n" + b"y" * 99 + b",1\n", "a.csv", [f"2,code,{'y' * 64},at most 40 characters"]),
+        ("code,size\na,\u0663\u202e\x1b[2J\n".encode(), "a.csv", ["2,size,???[2J,a whole number"]),
+        (b'{"code": "a", "size": "1"}\n', "a.jsonl", ["1,size,1,a whole number"]),
+        (b'{"code": "a", "size": true}\n', "a.jsonl", ["1,size,True,a whole number"]),
+        (b'\n{"code": "a", "colour": 1}', "a.jsonl", ["2,colour,1,only the names this service documents"]),
+        (b"[1]\n{\n", "a.jsonl", ["1,,[1],a JSON object", "2,,{,a JSON object"]),
+        (b'{"code": "\\u0000"}\n', "a.jsonl", ["1,code,a NUL character,a text without NUL characters"]),
+        (b'{"code": "a", "size": 1e400}\n', "a.jsonl", ["1,size,inf,a whole number"]),
+        (b'{"code": "a", "size": ' + b"9" * 30 + b"}\n", "a.jsonl", ["1,size," + "9" * 30 + ",a number that fits"]),
+    ],
+)
+def test_row_that_is_wrong_is_told_by_line_and_field(
+    url: str, tmp_path: Path, content: bytes, name: str, lines: list[str]
+) -> None:
+    """What was found is cut to 64 characters that a terminal can show."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    state = bring_in(url, path).state
+    assert (rejects(path), state.rejected_rows) == (lines, len(lines))
+
+
+@pytest.mark.parametrize(
+    ("content", "name", "words"),
+    [
+        (b"code,size\na\xff,1\n", "a.csv", "line 2: found bytes that are not UTF-8"),
+        ("code,size\n".encode("utf-16"), "a.csv", "line 1: found bytes that are not UTF-8"),
+        (b"code,size\na\xc3", "a.csv", "line 2: found a character that is cut off"),
+        (b"", "a.csv", "line 1: found no columns 'code'"),
+        (b"size\n1\n", "a.csv", "line 1: found no columns 'code'"),
+        (b"code,colour\n", "a.csv", "line 1: found unknown columns 'colour'"),
+        (b"code;size\n", "a.csv", "line 1: found unknown columns 'code;size'"),
+        (b"code,size,code\n", "a.csv", "line 1: found columns twice 'code'"),
+        (b"code\n", "a.txt", "found a name that ends with .txt"),
+        (b'code\n"a\n', "a.csv", "line 2: unexpected end of data"),
+        (b'{"code": "' + b"a" * 1_100_000, "a.jsonl", "line 1: found more than 1048576 bytes"),
+    ],
+)
+def test_file_that_cannot_be_read_is_told(url: str, tmp_path: Path, content: bytes, name: str, words: str) -> None:
+    """Before the first row where that can be known."""
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(ImportStoppedError) as stopped:
+        bring_in(url, path)
+    assert str(stopped.value).startswith(words)
+
+
+def test_what_stands_before_a_break_is_stored(url: str, tmp_path: Path) -> None:
+    """A file that ends in the middle of a row."""
+    path = tmp_path / "a.csv"
+    path.write_text('code,size\na,1\nb,2\n"c', encoding="utf-8")
+    with pytest.raises(ImportStoppedError, match="line 4"):
+        bring_in(url, path)
+    assert things(url) == {"a": 1, "b": 2}
+
+
+def test_file_with_a_mark_and_windows_lines_is_read(url: str, tmp_path: Path) -> None:
+    """As spreadsheets write it, and without a line end at its end."""
+    path = tmp_path / "a.CSV"
+    path.write_bytes(b"\xef\xbb\xbfcode,size\r\na,1\r\n\r\nb,2")
+    bring_in(url, path, chunk_rows=1)
+    assert things(url) == {"a": 1, "b": 2}
+
+
+NINE = "code,size\n" + "".join(f"c{number},1\n" for number in range(9))
+
+
+def test_file_that_changes_while_it_is_read_stops(url: str, tmp_path: Path) -> None:
+    """What was read of it may be of neither; only what was stored before stays."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+
+    def grow(_done: int) -> None:
+        path.write_text(NINE + "z,1\n", encoding="utf-8")
+
+    with pytest.raises(ImportStoppedError, match="changed while it was read"):
+        bring_in(url, path, chunk_rows=2, on_progress=grow)
+    assert things(url) == {"c0": 1, "c1": 1}
+
+
+def test_second_run_at_once_stops_the_first(url: str, tmp_path: Path) -> None:
+    """Of two that bring in one file one goes on, and its rows are counted once."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+    others: list[Import] = []
+
+    def overtake(_done: int) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            others.append(pool.submit(bring_in, url, path).result())
+
+    with pytest.raises(ImportStoppedError, match="another run"):
+        bring_in(url, path, chunk_rows=2, on_progress=overtake)
+    assert others[0].state.stored_rows == len(things(url)) == 9
+
+
+def test_file_of_rejects_is_never_written_over_another(url: str, tmp_path: Path) -> None:
+    """Nor taken for one that an import that goes on has lost."""
+    path = tmp_path / "a.csv"
+    other = path.with_suffix(".rejects.csv")
+    path.write_text("code,size\na,x\n" + "".join(f"c{number},1\n" for number in range(9)) + '"', encoding="utf-8")
+    other.write_text("my own", encoding="utf-8")
+    with pytest.raises(ImportStoppedError, match="found another file"):
+        bring_in(url, path)
+    assert other.read_text(encoding="utf-8") == "my own"
+    other.unlink()
+    with pytest.raises(ImportStoppedError, match="unexpected end"):
+        bring_in(url, path, chunk_rows=2)
+    other.unlink()
+    with pytest.raises(ImportStoppedError, match="found no file of the rows rejected so far"):
+        bring_in(url, path)

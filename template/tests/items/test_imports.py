@@ -1,0 +1,39 @@
+"""Items in bulk, by the command."""
+
+from pathlib import Path
+
+from app.chassis.testing import ServiceProcess
+
+FILE = """name,contact_email,quantity,note
+Brass plumb bob,ada@example.com,12,
+Steel plumb bob,ada@example.com,,"heavy, 2 kg"
+No,nobody,1,
+"""
+
+
+def test_import_stores_items_and_tells_the_rest(tmp_path: Path, database_url: str) -> None:
+    """Exit 1 and a file of what was refused; corrected, exit 0, and what was there already is as it was."""
+    service = ServiceProcess(tmp_path, DATABASE_URL=database_url)
+    path = tmp_path / "items.csv"
+    path.write_text(FILE, encoding="utf-8")
+    assert service.run("import", "items", str(path)).returncode == 2
+    assert service.run("migrate").returncode == 0
+    tried = service.run("import", "items", str(path), "--dry-run")
+    assert (tried.returncode, tried.stdout) == (1, "items: 2 rows would be stored, 1 rejected\n")
+    done = service.run("import", "items", str(path))
+    assert (done.returncode, done.stdout) == (1, "items: 2 rows stored, 1 rejected\n")
+    told = path.with_name("items.csv.rejects.csv").read_text(encoding="utf-8").splitlines()
+    assert told[1:] == [
+        "4,name,No,at least 3 characters",
+        "4,contact_email,nobody,an e-mail address such as ada@example.com",
+    ]
+    path.write_text(FILE.replace("No,nobody", "Line,bob@example.com"), encoding="utf-8")
+    done = service.run("import", "items", str(path))
+    assert (done.returncode, done.stdout) == (0, "items: 3 rows stored, 0 rejected\n")
+    with service as running:
+        found = running.client().request("GET", "/items").data
+    assert [(item["name"], item["quantity"], item["version"]) for item in found] == [
+        ("Line", 1, 1),
+        ("Steel plumb bob", 0, 1),
+        ("Brass plumb bob", 12, 1),
+    ]
