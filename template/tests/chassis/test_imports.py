@@ -251,3 +251,25 @@ def test_file_of_rejects_is_never_written_over_another(url: str, tmp_path: Path)
     other.unlink()
     with pytest.raises(ImportStoppedError, match="found no file of the rows rejected so far"):
         bring_in(url, path)
+
+
+def test_database_that_is_none_is_told(database_url: str, tmp_path: Path) -> None:
+    """One that lacks the tables, and one that is not there: in a line, before the first row."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+    with pytest.raises(ImportStoppedError, match="import, team not migrated; run `make migrate`"):
+        bring_in(database_url, path)
+    nowhere = f"sqlite+aiosqlite:///{tmp_path}/folder"
+    (tmp_path / "folder").mkdir()
+    with pytest.raises(ImportStoppedError, match="the database does not answer"):
+        bring_in(nowhere, path)
+
+
+@pytest.mark.parametrize("statement", ["DROP TABLE probe_things", "DROP TABLE chassis_import_files"])
+def test_table_that_is_gone_stops_the_import(url: str, tmp_path: Path, statement: str) -> None:
+    """A mistake of the program or of an operator is told without a trace."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+    asked(url, text(statement))
+    with pytest.raises(ImportStoppedError, match="the database refuses to work"):
+        bring_in(url, path)

@@ -95,7 +95,7 @@ async def _brought_in(run: "Import", reader: "Reader", rejects: Path, *, is_agai
     if state.rejected_rows:
         print(f"rejected: {rejects}", file=sys.stderr)
     if stopped is not None:
-        words = stopped.strerror if isinstance(stopped, OSError) else stopped
+        words = f"{stopped.filename or rejects}: {stopped.strerror}" if isinstance(stopped, OSError) else stopped
         print(f"stopped behind line {state.done_lines}: {words}", file=sys.stderr)
         print("what is stored stays; the same file goes on there, a corrected one begins again", file=sys.stderr)
     return 1 if stopped or state.rejected_rows else 0

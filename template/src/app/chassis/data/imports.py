@@ -48,24 +48,31 @@ class Import:
         Raises:
             ImportStoppedError: the database lacks tables, or the file of rejects cannot be used.
         """
-        if pending := await pending_rooms(self.database):
-            raise ImportStoppedError(f"{', '.join(pending)} not migrated; run `make migrate`")
+        try:
+            if pending := await pending_rooms(self.database):
+                raise ImportStoppedError(f"{', '.join(pending)} not migrated; run `make migrate`")
+            self.state = await self._known_state(is_again=is_again)
+        except (*DATABASE_ERRORS, ServiceError) as error:
+            raise ImportStoppedError(words_of(error)) from None
+        self._rejects = Rejects(rejects, self.state.reject_bytes)
+
+    async def _known_state(self, *, is_again: bool) -> ImportedFile:
         key = {"target": self.target.name, "sha256": self.facts.sha256}
         fresh = dict.fromkeys(("done_bytes", "done_lines", "stored_rows", "rejected_rows", "reject_bytes"), 0)
         name = self.path.name[-255:]
-        self.state = ImportedFile(**key, **fresh, name=name, size=self.facts.size, updated_at=utc_now())
+        state = ImportedFile(**key, **fresh, name=name, size=self.facts.size, updated_at=utc_now())
         async with WriteWork.on(self.database) as work:
             found = await work.session.get(ImportedFile, (key["target"], key["sha256"]))
             same_name = select(ImportedFile).where(
                 ImportedFile.target == key["target"], ImportedFile.name == name, ImportedFile.sha256 != key["sha256"]
             )
             self.before = await work.session.scalar(same_name.order_by(ImportedFile.updated_at.desc()).limit(1))
-            if found is not None and not is_again and not self.is_dry:
-                self.state = found
-            elif not self.is_dry:
-                self.state.finished_at = None
-                self.state = await work.session.merge(self.state)
-        self._rejects = Rejects(rejects, self.state.reject_bytes)
+            if self.is_dry:
+                return state
+            if found is not None and not is_again:
+                return found
+            state.finished_at = None
+            return await work.session.merge(state)
 
     async def run(self, reader: Reader, on_progress: Callable[[int], None]) -> None:
         """Bring in what is left; `on_progress` gets the bytes of the file that are done.
@@ -93,8 +100,10 @@ class Import:
             if not self.is_dry:
                 await self._note(work, after)
             await work.finish(is_good=not self.is_dry)
-        except (*DATABASE_ERRORS, ServiceError) as error:
-            raise ImportStoppedError(words_of(error)) from error
+        except (ImportStoppedError, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001  # the team's code may raise anything; where it did is what helps
+            raise ImportStoppedError(words_of(error)) from None
         finally:
             await work.finish(is_good=False)  # a second time is nothing
         for name, value in after.items():

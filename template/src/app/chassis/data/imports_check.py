@@ -13,8 +13,8 @@ from pydantic import BaseModel, ValidationError
 from app.chassis.data.imports_reader import Record
 from app.chassis.data.imports_rejects import Reject
 from app.chassis.database import WriteWork
-from app.chassis.database.failures import told
-from app.chassis.errors import ServiceError
+from app.chassis.database.failures import DATABASE_ERRORS, told
+from app.chassis.errors import ServiceError, UnavailableError
 from app.chassis.validation import explain
 
 __all__ = ["REFUSALS", "Rows", "Target", "checked", "rejects_of", "words_of"]
@@ -85,9 +85,16 @@ def rejects_of(row: tuple[Record, BaseModel], refusal: ServiceError) -> list[Rej
 
 def words_of(error: Exception) -> str:
     """What stopped a chunk, in a line; of a mistake of the program the place, never a value."""
-    refusal = error if isinstance(error, ServiceError) else told(error)
+    refusal = error if isinstance(error, ServiceError) else told(error) if isinstance(error, DATABASE_ERRORS) else None
+    if isinstance(refusal, UnavailableError):
+        return "the database does not answer; expected one that is not locked, full or gone"
     if refusal is not None:
         return f"{refusal.detail or refusal.code}; expected {refusal.expected or 'a database that can be written'}"
     frames = [one for one in traceback.extract_tb(error.__traceback__) if "/app/domains/" in one.filename]
-    where = f" at {frames[-1].filename.rpartition('/src/')[2]}:{frames[-1].lineno}" if frames else ""
-    return f"store() failed with {type(error).__name__}{where}; expected a statement that the database knows"
+    name = type(error).__name__
+    if not frames:
+        return f"the database refuses to work ({name}); expected one that DATABASE_URL may read and write"
+    where = f"{frames[-1].filename.rpartition('/src/')[2]}:{frames[-1].lineno}"
+    return (
+        f"store() fails with {name} at {where}; expected one that stores these rows, or raises an error of the domain"
+    )
