@@ -253,6 +253,23 @@ def test_file_of_rejects_is_never_written_over_another(url: str, tmp_path: Path)
         bring_in(url, path)
 
 
+def test_rejects_of_a_chunk_that_was_not_saved_are_told_once(url: str, tmp_path: Path) -> None:
+    """A kill between the rejects and the commit leaves lines that the next run takes back."""
+    path = tmp_path / "a.csv"
+    path.write_text("code,size\na,x\nb,1\nc,x\nd,1\n", encoding="utf-8")
+
+    def stop(_done: int) -> None:
+        raise RuntimeError
+
+    with pytest.raises(RuntimeError):
+        bring_in(url, path, chunk_rows=2, on_progress=stop)
+    with path.with_suffix(".rejects.csv").open("a", encoding="utf-8") as file:
+        file.write("4,size,x,a whole number\n5,si")
+    bring_in(url, path, chunk_rows=2)
+    assert rejects(path) == ["2,size,x,a whole number", "4,size,x,a whole number"]
+    assert things(url) == {"b": 1, "d": 1}
+
+
 def test_database_that_is_none_is_told(database_url: str, tmp_path: Path) -> None:
     """One that lacks the tables, and one that is not there: in a line, before the first row."""
     path = tmp_path / "a.csv"
