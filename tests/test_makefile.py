@@ -50,6 +50,16 @@ def test_uv_cache_stays_in_the_folder_where_there_is_no_home(service: Path) -> N
     assert make(service, "print-cache", PATH=path, HOME=str(service)).stdout == "cache=\n"
 
 
+@pytest.mark.parametrize("given", [(), ("NAME=items",), ("FILE=a.csv",), ("NAME= ", "FILE=a.csv"), ("NAME=a", "FILE=")])
+def test_import_without_a_name_or_file_says_so(service: Path, given: tuple[str, ...]) -> None:
+    """One line, exit status 2, nothing installed; what the shell has of its own does not count."""
+    done = make(service, "import", *given, **user_environment(NAME="laptop", FILE="mine"))
+    assert done.returncode == 2
+    assert len(done.stderr.splitlines()) == 1
+    assert "make import NAME=items FILE=items.csv" in done.stderr
+    assert not (service / ".venv").exists()
+
+
 @pytest.mark.parametrize("name", [(), ("NAME=",), ("NAME= ",)])
 def test_migration_without_a_name_says_so(service: Path, name: tuple[str, ...]) -> None:
     """One line, exit status 2, nothing installed; a NAME of the shell's own does not count."""
