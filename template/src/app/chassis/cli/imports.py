@@ -11,7 +11,6 @@ from typing import TYPE_CHECKING, Annotated, Any, NoReturn
 
 import typer
 
-from app.chassis.about import project_root
 from app.chassis.cli.loading import load_service
 
 if TYPE_CHECKING:
@@ -63,15 +62,15 @@ def _refuse(why: str) -> NoReturn:
 def _target(name: str) -> "Target":
     from app.chassis.data.imports import Target
 
-    folder = project_root() / "src/app/domains"
-    names = sorted(path.parent.name for path in folder.glob("*/imports.py"))
+    folders = import_module("app.domains").__path__  # an image has no src/
+    names = sorted(path.parent.name for folder in folders for path in Path(folder).glob("*/imports.py"))
     if name not in names:
         _refuse(f"no domain of that name takes rows; expected one of: {', '.join(names) or 'none has an imports.py'}")
     module: Any = import_module(f"app.domains.{name}.imports")
     row: Any = getattr(module, "Row", None)
     store = getattr(module, "store", None)
     if not hasattr(row, "model_fields") or not iscoroutinefunction(store):
-        _refuse(f"src/app/domains/{name}/imports.py: expected a class Row(ImportRow) and async def store(work, rows)")
+        _refuse(f"app/domains/{name}/imports.py: expected a class Row(ImportRow) and async def store(work, rows)")
     return Target(name, row, store)
 
 
