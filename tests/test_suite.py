@@ -55,10 +55,10 @@ def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -
     assert removed.returncode == 0, removed.stdout + removed.stderr
     assert "wrote migrations/versions/0002_remove_sample.py" in removed.stdout
     assert make(service, "remove-sample").stdout == "the sample is already gone\n"
-    assert make(service, "migrate").stdout.splitlines()[-1] == "team: 0001 -> 0002"
+    assert make(service, "migrate").stdout == "team: 0001 -> 0002\n"
     back = [".venv/bin/python", "-m", "app", "migrate", "--to", "0001"]
     done = subprocess.run(back, cwd=service, env=user_environment(PYTHONPATH="src"), capture_output=True, text=True)
-    assert done.stdout.splitlines()[-1] == "team: 0002 -> 0001", done.stderr
+    assert done.stdout == "team: 0002 -> 0001\n", done.stderr
     left = [path for path in service.rglob("*items*") if ".venv" not in path.parts and "versions" not in path.parts]
     assert left == []
     for target in ("check", "test"):
@@ -250,14 +250,13 @@ def test_soak_import_of_a_million_rows(service: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
-# Limits of design §3 as decisions 9 to 11 count them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_500, 600, 1_500, 200, 40, 350
-DATA_LINES = 2_000  # tools that look at the data, no part of a running service: decision 13
+# Limits of design §3 as decisions 9 to 14 count them: lines of code, without blanks, comments and docstrings.
+CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_800, 600, 1_500, 200, 40, 350
+DATA_LINES = 2_400  # tools that look at the data, no part of a running service: decision 14
 DATA_COMMANDS = {"cli/backup.py", "cli/imports.py", "cli/plans.py"}
 CONTRACT = {
     f"http/{name}.py" for name in ("catalogue", "deprecation", "docs", "failures", "names", "openapi", "recordings")
 } | {"cli/versions.py"}
-TOOLS = {"cli/contract.py", "cli/imports.py"}
 
 
 def code_lines(path: Path) -> int:

@@ -1,9 +1,8 @@
 """What the team says about its data and its plans: `tests/volume.py` and each domain's `plans.toml`.
 
-May import about, validation.
+May import about, tables.
 """
 
-import tomllib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
@@ -11,10 +10,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter, ValidationError
 
 from app.chassis.about import project_root
-from app.chassis.validation import explain
+from app.chassis.tables import Table, TablesError, read_tables
 
 __all__ = ["Accepted", "PlansError", "Volume", "read_accepted", "read_volume"]
 
@@ -34,19 +33,11 @@ class Volume:
     arguments: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
 
 
-class Accepted(BaseModel):
+class Accepted(Table):
     """A query whose plan is right as it is, and why."""
-
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
 
     query: str = Field(pattern=r"^\w+$")
     reason: str = Field(min_length=10)
-
-
-class _File(BaseModel):
-    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
-
-    accepted: list[Accepted] = []
 
 
 _SHAPES: dict[str, tuple[TypeAdapter[Any], str]] = {
@@ -88,13 +79,8 @@ def read_accepted() -> dict[str, tuple[Path, str]]:
     for file in sorted((project_root() / "src/app/domains").glob("*/plans.toml")):
         shown = file.relative_to(project_root())
         try:
-            entries = _File.model_validate(tomllib.loads(file.read_text(encoding="utf-8"))).accepted
-        except ValidationError as error:
-            problem = error.errors(include_input=False)[0]
-            detail, expected = explain(problem)
-            where = ".".join(str(part + 1 if isinstance(part, int) else part) for part in problem["loc"])
-            raise PlansError(f"{shown}: {where} {detail}; expected {expected}") from None
-        except (OSError, ValueError) as error:
-            raise PlansError(f"{shown}: cannot be read: {error}; expected TOML with [[accepted]] tables") from None
+            entries = read_tables(file, "accepted", Accepted)
+        except TablesError as error:
+            raise PlansError(f"{shown}: {error}") from None
         found |= {f"{file.parent.name}.{entry.query}": (shown, entry.reason) for entry in entries}
     return found

@@ -1,6 +1,6 @@
 """Which revisions there are and which the database has, told without slow Alembic.
 
-May import about, columns, data, engine, features, idempotency.
+May import about, columns, engine, features, idempotency, imported.
 """
 
 import ast
@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, inspect, text
 
 from app.chassis.about import project_root
-from app.chassis.data.imports_tables import ROOM as IMPORTS
 from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 from app.chassis.database.idempotency import ROOM as IDEMPOTENCY
+from app.chassis.database.imported import ROOM as IMPORTED
 from app.chassis.features import FEATURES, MigrationRoom
 
 __all__ = ["TEAM", "Revisions", "pending_rooms", "revisions", "rooms", "version_table"]
@@ -26,7 +26,7 @@ TEAM = "team"
 def rooms() -> list[MigrationRoom]:
     """Chassis rooms that have tables, then the team, in the order in which they migrate."""
     own = [feature.migrations for feature in FEATURES if feature.migrations is not None]
-    return [IDEMPOTENCY, IMPORTS, *own, MigrationRoom(TEAM, Base.metadata, project_root() / "migrations")]
+    return [IDEMPOTENCY, IMPORTED, *own, MigrationRoom(TEAM, Base.metadata, project_root() / "migrations")]
 
 
 def version_table(room: MigrationRoom) -> str:

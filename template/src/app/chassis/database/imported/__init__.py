@@ -1,4 +1,4 @@
-"""What an import has done so far, kept beside the rows it stored. May import database, features."""
+"""How far files were brought in (`data/imports.py`), kept beside the rows. May import columns, features."""
 
 from datetime import datetime
 from pathlib import Path
@@ -34,4 +34,4 @@ class ImportedFile(_Tables):
     finished_at: Mapped[datetime | None] = mapped_column(UtcDateTime)
 
 
-ROOM = MigrationRoom("import", _Tables.metadata, Path(__file__).parent / "imports_revisions")
+ROOM = MigrationRoom("import", _Tables.metadata, Path(__file__).parent)
