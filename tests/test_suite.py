@@ -107,6 +107,16 @@ MUTATIONS = {
     ),
     "write lock": ("database/sqlite.py", 'begin="BEGIN IMMEDIATE"', 'begin="BEGIN"', "../items/test_service.py"),
     "row lock": ("../domains/items/queries.py", "with_for_update=True", "", "../items/test_service.py"),
+    "cursor of another list": ("http/cursor.py", " or told != _sum(list_, content)", "", "test_lists.py"),
+    "row after the cursor": ("database/keyset.py", "return left < right if", "return left <= right if", "test_lists.py"),
+    "chunk and place together": (
+        "data/imports.py",
+        "                await self._note(work, after)\n",
+        "                pass\n",
+        "test_imports.py",
+    ),
+    "dry run": ("data/imports.py", "finish(is_good=not self.is_dry)", "finish(is_good=True)", "test_imports.py"),
+    "rows that are equal": ("database/upsert.py", "set_=changes, where=differs", "set_=changes", "test_imports.py"),
     "snapshot": ("database/postgresql.py", '"REPEATABLE READ"', '"READ COMMITTED"', "test_database.py"),
     "values of a row": (
         "database/postgresql.py",

@@ -29,7 +29,8 @@ def read_tables(file: Path, name: str, shape: type[T]) -> list[T]:
     Raises:
         TablesError: it holds anything else.
     """
-    whole: Any = create_model("File", __base__=Table, **{name: (list[shape], [])})  # type: ignore[call-overload]
+    tables: Any = {name: (list[shape], [])}  # type: ignore[valid-type]  # pydantic makes the class at run time
+    whole = create_model("File", __base__=Table, **tables)
     try:
         content = whole.model_validate(tomllib.loads(file.read_text(encoding="utf-8")))
     except ValidationError as error:
