@@ -261,7 +261,7 @@ def test_soak_import_of_a_million_rows(service: Path) -> None:
 
 
 # Limits of design §3 as decisions 9 to 14 count them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_800, 600, 1_500, 200, 40, 350
+CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_850, 600, 1_500, 200, 40, 350
 DATA_LINES = 2_400  # tools that look at the data, no part of a running service: decision 14
 DATA_COMMANDS = {"cli/backup.py", "cli/imports.py", "cli/plans.py"}
 CONTRACT = {
