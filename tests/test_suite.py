@@ -2,6 +2,7 @@
 
 import ast
 import io
+import json
 import os
 import shutil
 import subprocess
@@ -73,6 +74,27 @@ def test_service_passes_the_thorough_tests_of_our_tools(service: Path) -> None:
     done = subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("contact", "told"),
+    [
+        ("orders@example.com", {"name": "Platform team", "email": "orders@example.com"}),
+        ("https://example.com/orders", {"name": "Platform team", "url": "https://example.com/orders"}),
+        ("#orders", {"name": "Platform team, #orders"}),
+    ],
+)
+def test_contact_stands_in_the_contract_and_nothing_else_is_said(
+    service: Path, contact: str, told: dict[str, str]
+) -> None:
+    """Whatever kind of contact was answered: FastAPI wants a library for addresses and complains without."""
+    identity = json.loads((service / CHASSIS / "service.json").read_text(encoding="utf-8"))
+    identity |= {"owner": "Platform team", "owner_contact": contact}
+    (service / CHASSIS / "service.json").write_text(json.dumps(identity), encoding="utf-8")
+    command = [".venv/bin/python", "-m", "app", "openapi"]
+    done = subprocess.run(command, cwd=service, env=user_environment(PYTHONPATH="src"), capture_output=True, text=True)
+    assert done.stderr == ""
+    assert json.loads(done.stdout)["info"]["contact"] == told
 
 
 # What breaks -> (file, as it is, broken, the tests that must notice).

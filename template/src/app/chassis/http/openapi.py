@@ -38,11 +38,11 @@ def enveloped_openapi(app: FastAPI, deprecated: Deprecated | None) -> dict[str, 
         title=app.title,
         version=app.version,
         description=app.description,
-        contact=app.contact,
         routes=app.routes,
         servers=app.servers,
         separate_input_output_schemas=app.separate_input_output_schemas,
     )
+    document["info"]["contact"] = app.contact  # FastAPI would check an address, and says so on stderr where it cannot
     components: dict[str, Any] = document.setdefault("components", {})
     schemas: dict[str, Any] = components.setdefault("schemas", {})
     schemas |= {name: schema for name, schema in _exact_schemas(app).items() if name in schemas}
