@@ -132,12 +132,12 @@ MUTATIONS = {
     "cursor of another list": ("http/cursor.py", " or told != _sum(list_, content)", "", "test_lists.py"),
     "row after the cursor": ("database/keyset.py", "return left < right if", "return left <= right if", "test_lists.py"),
     "chunk and place together": (
-        "data/imports.py",
+        "data/imports/run.py",
         "                await self._note(work, after)\n",
         "                pass\n",
         "test_imports.py",
     ),
-    "dry run": ("data/imports.py", "finish(is_good=not self.is_dry)", "finish(is_good=True)", "test_imports.py"),
+    "dry run": ("data/imports/run.py", "finish(is_good=not self.is_dry)", "finish(is_good=True)", "test_imports.py"),
     "rows that are equal": ("database/upsert.py", "set_=changes, where=differs", "set_=changes", "test_imports.py"),
     "snapshot": ("database/postgresql.py", '"REPEATABLE READ"', '"READ COMMITTED"', "test_database.py"),
     "values of a row": (

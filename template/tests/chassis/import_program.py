@@ -14,10 +14,10 @@ from pydantic import Field
 from sqlalchemy import CheckConstraint, MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-from app.chassis.data.imports import Import
-from app.chassis.data.imports_check import Target
-from app.chassis.data.imports_reader import Reader, facts_of
-from app.chassis.data.rows import ImportRow
+from app.chassis.data.imports import ImportRow
+from app.chassis.data.imports.check import Target
+from app.chassis.data.imports.reader import Reader, facts_of
+from app.chassis.data.imports.run import Import
 from app.chassis.database import Key, WriteWork, insert_or_update
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate

@@ -13,8 +13,8 @@ import pytest
 from sqlalchemy import func, select, text
 
 from app.chassis.about import project_root
-from app.chassis.data.imports import Import
-from app.chassis.data.imports_reader import ImportStoppedError
+from app.chassis.data.imports.reader import ImportStoppedError
+from app.chassis.data.imports.run import Import
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
 from tests.chassis.import_program import ImportedThing, bring_in, prepare

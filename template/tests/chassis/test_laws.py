@@ -153,7 +153,8 @@ def _chassis_imports(path: Path) -> set[str]:
     for _, module, name in imports(path):
         parts = [*module.split("."), name][2:] if module.startswith("app.chassis") else []
         if parts:
-            found.add(parts[1] if parts[:1] == room and len(parts) > 2 else parts[0])
+            depth = len(room)
+            found.add(parts[depth] if parts[:depth] == room and len(parts) > depth + 1 else parts[0])
     return found
 
 

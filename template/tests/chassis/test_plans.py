@@ -31,10 +31,10 @@ from sqlalchemy import (
     select,
 )
 
-from app.chassis.data import plans_team
-from app.chassis.data.plans import explain_queries
-from app.chassis.data.plans_sql import read
-from app.chassis.data.plans_team import PlansError, Volume
+from app.chassis.data.plans import team as plans_team
+from app.chassis.data.plans.gate import explain_queries
+from app.chassis.data.plans.sql import read
+from app.chassis.data.plans.team import PlansError, Volume
 from app.chassis.database import Base, Key, ReadWork, UtcDateTime
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings

@@ -12,8 +12,8 @@ import pytest
 from sqlalchemy import MetaData
 
 from app.chassis.about import project_root
-from app.chassis.data import rehearsal
-from app.chassis.data.note import markdown
+from app.chassis.data.rehearsal import rehearse as rehearsal
+from app.chassis.data.rehearsal.note import markdown
 from app.chassis.database import migrations
 from app.chassis.database.engine import Database
 from app.chassis.database.revisions import revisions

@@ -22,8 +22,8 @@ def migrate_rehearse(
     source: Annotated[Path | None, typer.Option("--from", help="A backup; default: a fresh one.")] = None,
 ) -> None:
     """Migrate a copy of the data up, down and up again, and say what became of it; the data itself is only read."""
-    from app.chassis.data.note import markdown, write_note
-    from app.chassis.data.scratch import RehearsalError
+    from app.chassis.data.rehearsal.note import markdown, write_note
+    from app.chassis.data.rehearsal.scratch import RehearsalError
 
     if source is not None and not source.is_file():
         _not_done("FROM names no file; expected a backup, or nothing for a fresh one")
@@ -46,8 +46,8 @@ async def _rehearsed(source: Path | None) -> tuple[Any, dict[str, Any]]:
     from alembic.util import CommandError
 
     from app.chassis.about import about
-    from app.chassis.data.rehearsal import rehearse
-    from app.chassis.data.scratch import RehearsalError, RehearsalSettings, scratch, taken
+    from app.chassis.data.rehearsal.rehearse import rehearse
+    from app.chassis.data.rehearsal.scratch import RehearsalError, RehearsalSettings, scratch, taken
     from app.chassis.settings import load_settings
 
     settings = load_settings(RehearsalSettings)

@@ -14,8 +14,8 @@ import typer
 from app.chassis.cli.loading import load_service
 
 if TYPE_CHECKING:
-    from app.chassis.data.imports import Import, Target
-    from app.chassis.data.imports_reader import Reader
+    from app.chassis.data.imports.reader import Reader
+    from app.chassis.data.imports.run import Import, Target
 
 __all__ = ["import_rows"]
 
@@ -32,8 +32,8 @@ def import_rows(
     chunk_rows: Annotated[int, typer.Option(min=1, max=100_000, help="Rows saved together.")] = 1_000,
 ) -> None:
     """Bring in the rows of a file; stopped, the same command goes on. 1: some were refused, 2: it did not begin."""
-    from app.chassis.data.imports import Import
-    from app.chassis.data.imports_reader import ImportStoppedError, Reader, facts_of
+    from app.chassis.data.imports.reader import ImportStoppedError, Reader, facts_of
+    from app.chassis.data.imports.run import Import
 
     database, target = load_service().state.database, _target(name)
     rejects = rejects or file.with_name(f"{file.name}{'.dry-run' * dry_run}.rejects.csv")
@@ -60,7 +60,7 @@ def _refuse(why: str) -> NoReturn:
 
 
 def _target(name: str) -> "Target":
-    from app.chassis.data.imports import Target
+    from app.chassis.data.imports.run import Target
 
     folders = import_module("app.domains").__path__  # an image has no src/
     names = sorted(path.parent.name for folder in folders for path in Path(folder).glob("*/imports.py"))
@@ -75,7 +75,7 @@ def _target(name: str) -> "Target":
 
 
 async def _brought_in(run: "Import", reader: "Reader", rejects: Path, *, is_again: bool) -> int:
-    from app.chassis.data.imports_reader import ImportStoppedError
+    from app.chassis.data.imports.reader import ImportStoppedError
 
     stopped: Exception | None = None
     try:

@@ -22,7 +22,7 @@ def plans(
     rows: Annotated[int, typer.Option(min=2_000, max=5_000_000, help="Rows a table.")] = 50_000,
 ) -> None:
     """Explain every query on tables full of rows; a plan that reads or sorts too much fails."""
-    from app.chassis.data.plans_team import PlansError
+    from app.chassis.data.plans.team import PlansError
 
     try:
         is_good = _checked(rows)
@@ -49,9 +49,9 @@ def _not_checked(why: str) -> NoReturn:
 
 
 def _checked(rows: int) -> bool:
-    from app.chassis.data.plans import explain_queries, queries_of
-    from app.chassis.data.plans_report import summary
-    from app.chassis.data.plans_team import read_accepted, read_volume
+    from app.chassis.data.plans.gate import explain_queries, queries_of
+    from app.chassis.data.plans.report import summary
+    from app.chassis.data.plans.team import read_accepted, read_volume
     from app.chassis.database.engine import Database
     from app.chassis.database.migrations import migrate
     from app.chassis.database.settings import DatabaseSettings

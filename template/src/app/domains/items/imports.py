@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from app.chassis.data.rows import Email, ImportRow
+from app.chassis.data.imports import Email, ImportRow
 from app.chassis.database import WriteWork
 from app.domains.items import queries
 

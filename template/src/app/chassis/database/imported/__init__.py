@@ -1,4 +1,4 @@
-"""How far files were brought in (`data/imports.py`), kept beside the rows. May import columns, features."""
+"""How far files were brought in (`data/imports/run.py`), kept beside the rows. May import columns, features."""
 
 from datetime import datetime
 from pathlib import Path

@@ -17,7 +17,7 @@ from alembic.util import CommandError
 from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
-from app.chassis.data.census import Tables, census
+from app.chassis.data.rehearsal.census import Tables, census
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.revisions import revisions, rooms

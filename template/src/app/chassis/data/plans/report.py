@@ -1,11 +1,11 @@
-"""Says in lines what was found on all engines. May import database, plans, plans_advice."""
+"""Says in lines what was found on all engines. May import advice, database, gate."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from app.chassis.data.plans import Report
-from app.chassis.data.plans_advice import idle_indexes, keys_without_index
+from app.chassis.data.plans.advice import idle_indexes, keys_without_index
+from app.chassis.data.plans.gate import Report
 from app.chassis.database.columns import Base
 
 __all__ = ["Summary", "summary"]

@@ -1,6 +1,6 @@
 """Which records are rows of a domain, and what is wrong with the others.
 
-May import database, errors, imports_reader, imports_rejects, validation.
+May import database, errors, reader, rejects, validation.
 """
 
 import traceback
@@ -10,8 +10,8 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
-from app.chassis.data.imports_reader import Record
-from app.chassis.data.imports_rejects import Reject
+from app.chassis.data.imports.reader import Record
+from app.chassis.data.imports.rejects import Reject
 from app.chassis.database import WriteWork
 from app.chassis.database.failures import DATABASE_ERRORS, told
 from app.chassis.errors import ServiceError, UnavailableError

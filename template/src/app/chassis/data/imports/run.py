@@ -1,6 +1,6 @@
 """Brings the rows of a file into a domain's tables, a chunk a transaction, and goes on where it was stopped.
 
-May import database, errors, imports_check, imports_reader, imports_rejects.
+May import check, database, errors, reader, rejects.
 """
 
 from collections.abc import Callable, Iterator
@@ -10,9 +10,9 @@ from typing import Any, BinaryIO
 
 from sqlalchemy import select, update
 
-from app.chassis.data.imports_check import REFUSALS, Rows, Target, checked, rejects_of, words_of
-from app.chassis.data.imports_reader import FileFacts, ImportStoppedError, Reader, Record, is_unchanged
-from app.chassis.data.imports_rejects import Reject, Rejects
+from app.chassis.data.imports.check import REFUSALS, Rows, Target, checked, rejects_of, words_of
+from app.chassis.data.imports.reader import FileFacts, ImportStoppedError, Reader, Record, is_unchanged
+from app.chassis.data.imports.rejects import Reject, Rejects
 from app.chassis.database import WriteWork, utc_now
 from app.chassis.database.engine import Database
 from app.chassis.database.failures import DATABASE_ERRORS, told

@@ -1,11 +1,11 @@
-"""Plans of PostgreSQL, as EXPLAIN (FORMAT JSON) tells them. May import plans_facts, plans_sql."""
+"""Plans of PostgreSQL, as EXPLAIN (FORMAT JSON) tells them. May import facts, sql."""
 
 import re
 from collections.abc import Iterator, Sequence
 from typing import Any
 
-from app.chassis.data.plans_facts import MANY_ROWS, Facts, Look, Step
-from app.chassis.data.plans_sql import Block
+from app.chassis.data.plans.facts import MANY_ROWS, Facts, Look, Step
+from app.chassis.data.plans.sql import Block
 
 __all__ = ["generic", "look_at_postgresql"]
 

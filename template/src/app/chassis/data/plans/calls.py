@@ -1,4 +1,4 @@
-"""Calls each query of the team with arguments made from its signature. May import database, plans_team.
+"""Calls each query of the team with arguments made from its signature. May import database, team.
 
 Values come from rows that are there; what can be chosen (None, a flag, one of a few words) is tried one by one.
 """
@@ -16,7 +16,7 @@ from typing import Any, Literal, Union
 
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.chassis.data.plans_team import PlansError
+from app.chassis.data.plans.team import PlansError
 from app.chassis.database.columns import Base
 from app.chassis.database.work import ReadWork
 

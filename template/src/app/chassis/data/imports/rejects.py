@@ -1,6 +1,6 @@
 """The file of rows that were not taken: line, field, what was found, what was expected.
 
-May import imports_reader, validation.
+May import reader, validation.
 """
 
 import csv
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-from app.chassis.data.imports_reader import ImportStoppedError
+from app.chassis.data.imports.reader import ImportStoppedError
 from app.chassis.validation import printable
 
 __all__ = ["Reject", "Rejects"]

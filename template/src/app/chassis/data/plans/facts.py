@@ -1,9 +1,9 @@
-"""What the plan readers know of the database, and what they find. May import plans_sql."""
+"""What the plan readers know of the database, and what they find. May import sql."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from app.chassis.data.plans_sql import Block
+from app.chassis.data.plans.sql import Block
 
 __all__ = ["MANY_ROWS", "Facts", "Look", "Step"]
 

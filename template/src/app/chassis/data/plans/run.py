@@ -1,4 +1,4 @@
-"""Runs one call of a query and takes back what it changed. May import database, errors, plans_calls, plans_watch."""
+"""Runs one call of a query and takes back what it changed. May import calls, database, errors, watch."""
 
 import asyncio
 import inspect
@@ -10,8 +10,8 @@ from sqlalchemy import func, select
 from sqlalchemy.exc import IntegrityError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.chassis.data.plans_calls import Call
-from app.chassis.data.plans_watch import Watch
+from app.chassis.data.plans.calls import Call
+from app.chassis.data.plans.watch import Watch
 from app.chassis.database.engine import Database
 from app.chassis.database.work import ReadWork, WriteWork
 from app.chassis.errors import ServiceError

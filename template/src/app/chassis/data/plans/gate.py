@@ -1,6 +1,6 @@
 """Explains every query of the team on tables full of rows, on one engine.
 
-May import database, plans_advice, plans_calls, plans_facts, plans_run, plans_team, plans_volume, plans_watch.
+May import advice, calls, database, facts, run, team, volume, watch.
 """
 
 import inspect
@@ -13,13 +13,13 @@ from typing import Any
 
 from sqlalchemy import func, select, text
 
-from app.chassis.data.plans_advice import advise
-from app.chassis.data.plans_calls import Call, Samples, calls_of
-from app.chassis.data.plans_facts import Look
-from app.chassis.data.plans_run import run
-from app.chassis.data.plans_team import PlansError, Volume
-from app.chassis.data.plans_volume import fill
-from app.chassis.data.plans_watch import Watch, facts_of
+from app.chassis.data.plans.advice import advise
+from app.chassis.data.plans.calls import Call, Samples, calls_of
+from app.chassis.data.plans.facts import Look
+from app.chassis.data.plans.run import run
+from app.chassis.data.plans.team import PlansError, Volume
+from app.chassis.data.plans.volume import fill
+from app.chassis.data.plans.watch import Watch, facts_of
 from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 

@@ -1,11 +1,11 @@
-"""Writes what a rehearsal found: JSON for programs, Markdown for the change note. May import rehearsal."""
+"""Writes what a rehearsal found: JSON for programs, Markdown for the change note. May import rehearse."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from app.chassis.data.rehearsal import MOMENTS, Rehearsal
+from app.chassis.data.rehearsal.rehearse import MOMENTS, Rehearsal
 
 __all__ = ["markdown", "write_note"]
 

@@ -1,12 +1,12 @@
-"""Which index would help a step of a plan. May import plans_facts, plans_sql."""
+"""Which index would help a step of a plan. May import facts, sql."""
 
 from collections.abc import Iterator, Sequence, Set
 from dataclasses import dataclass
 
 from sqlalchemy import MetaData, Table, UniqueConstraint
 
-from app.chassis.data.plans_facts import Look, Step
-from app.chassis.data.plans_sql import Block, Condition
+from app.chassis.data.plans.facts import Look, Step
+from app.chassis.data.plans.sql import Block, Condition
 
 __all__ = ["Advice", "advise", "idle_indexes", "keys_without_index"]
 

@@ -1,4 +1,4 @@
-"""Makes up values of a column, by its type and the checks of its table. May import plans_team."""
+"""Makes up values of a column, by its type and the checks of its table. May import team."""
 
 import random
 import re
@@ -11,7 +11,7 @@ from typing import Any
 
 from sqlalchemy import CheckConstraint, Column, types
 
-from app.chassis.data.plans_team import PlansError
+from app.chassis.data.plans.team import PlansError
 
 __all__ = ["Maker", "is_wide", "maker_of"]
 

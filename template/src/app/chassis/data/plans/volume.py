@@ -1,4 +1,4 @@
-"""Fills every table of the team with rows, parents first. May import database, errors, plans_team, plans_values."""
+"""Fills every table of the team with rows, parents first. May import database, errors, team, values."""
 
 import warnings
 from collections.abc import Callable, Mapping, Sequence
@@ -8,8 +8,8 @@ from sqlalchemy import ForeignKeyConstraint, Table, UniqueConstraint, func, inse
 from sqlalchemy.exc import SAWarning, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.chassis.data.plans_team import PlansError, Volume
-from app.chassis.data.plans_values import Maker, is_wide, maker_of
+from app.chassis.data.plans.team import PlansError, Volume
+from app.chassis.data.plans.values import Maker, is_wide, maker_of
 from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 from app.chassis.database.failures import told

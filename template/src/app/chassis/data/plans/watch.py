@@ -1,6 +1,6 @@
 """Explains each statement as it is sent, on its own connection and with its own values.
 
-May import database, plans_facts, plans_postgresql, plans_sql, plans_sqlite.
+May import database, facts, postgresql, sql, sqlite.
 """
 
 import json
@@ -12,10 +12,10 @@ from typing import Any
 from sqlalchemy import Connection, event, inspect, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
-from app.chassis.data.plans_facts import Facts, Look
-from app.chassis.data.plans_postgresql import generic, look_at_postgresql
-from app.chassis.data.plans_sql import read
-from app.chassis.data.plans_sqlite import look_at_sqlite
+from app.chassis.data.plans.facts import Facts, Look
+from app.chassis.data.plans.postgresql import generic, look_at_postgresql
+from app.chassis.data.plans.sql import read
+from app.chassis.data.plans.sqlite import look_at_sqlite
 from app.chassis.database.engine import Database
 
 __all__ = ["Watch", "facts_of"]

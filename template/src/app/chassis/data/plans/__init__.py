@@ -1,0 +1,1 @@
+"""`make plans`: every query explained on tables full of rows. `gate` begins."""
