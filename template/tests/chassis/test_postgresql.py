@@ -191,15 +191,30 @@ def test_connection_lost_while_saving_is_no_refusal(database_url: str, *, is_ask
 
 
 def test_replicas_that_start_at_once_migrate_one_by_one(database_url: str) -> None:
-    """Each finds the work of the first done, and none fails."""
+    """Each finds the work of the first done, and none fails. All are held up until the last one has come."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": database_url}
-    command = [sys.executable, "-m", "app", "migrate"]
-    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
-    replicas = [subprocess.Popen(command, env=environment, text=True, **pipes) for _ in range(4)]  # type: ignore[call-overload]  # noqa: S603
-    said = [replica.communicate(timeout=60) for replica in replicas]
-    assert [replica.returncode for replica in replicas] == [0] * 4, said
-    assert [error for _, error in said] == [""] * 4
-    assert len({lines.splitlines()[-1].rpartition(" -> ")[2] for lines, _ in said}) == 1
+    environment["DATABASE_BUSY_TIMEOUT_SECONDS"] = "60"
+    waiting = f"SELECT count(*) {OTHERS} AND wait_event_type = 'Lock'"
+
+    async def scenario() -> list[tuple[int | None, str, str]]:
+        database = Database(DatabaseSettings(database_url=database_url))
+        try:
+            async with WriteWork.on(database) as work:
+                await work.session.execute(text("CREATE TABLE alembic_version (version_num integer)"))
+                await work.session.execute(text("CREATE TABLE chassis_idempotency_version (version_num integer)"))
+                command = [sys.executable, "-m", "app", "migrate"]
+                pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+                replicas = [subprocess.Popen(command, env=environment, text=True, **pipes) for _ in range(3)]  # type: ignore[call-overload]  # noqa: ASYNC220, S603
+                await asyncio.to_thread(wait_until, lambda: execute(database_url, waiting)[0][0] == len(replicas))
+                await work.session.rollback()
+            said = [await asyncio.to_thread(replica.communicate, timeout=60) for replica in replicas]
+            return [(replica.returncode, *each) for replica, each in zip(replicas, said, strict=True)]
+        finally:
+            await database.close()
+
+    replicas = asyncio.run(scenario())
+    assert [(code, error) for code, _, error in replicas] == [(0, "")] * 3
+    assert len({lines.splitlines()[-1].rpartition(" -> ")[2] for _, lines, _ in replicas}) == 1
 
 
 @pytest.mark.skipif("TEST_DATABASE_URL" in os.environ, reason="the server is not ours to stop")
