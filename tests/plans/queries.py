@@ -1,16 +1,24 @@
 """Queries whose plans are bad (`bad_…`) and good (`good_…`), for tests of the plan gate."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Literal
 
-from app.chassis.database import ReadWork, WriteWork
+from app.chassis.database import Order, Part, ReadWork, Slice, WriteWork, insert_or_update
 from app.domains.books.models import Book, Loan, Shelf
 from sqlalchemy import String, cast, delete, exists, func, literal, or_, select, text, tuple_, update
 
 
+_BY_ISBN = Order(Book.isbn)
+_BY_WEIGHT = Order(Book.weight, Book.id)
+
+
 async def bad_unindexed(work: ReadWork, author: str) -> Sequence[Book]:
     return (await work.session.scalars(select(Book).where(Book.author == author))).all()
+
+
+async def bad_walk(work: ReadWork, part: Part) -> Slice[Book]:
+    return await _BY_WEIGHT.slice(work, select(Book), part, count_to=500)
 
 
 async def bad_contains(work: ReadWork, title: str) -> Sequence[Book]:
@@ -194,6 +202,15 @@ async def good_oldest(work: ReadWork) -> datetime | None:
 async def good_union(work: ReadWork, isbn: str, title: str) -> Sequence[Any]:
     both = select(Book.id).where(Book.isbn == isbn).union_all(select(Book.id).where(Book.title == title))
     return (await work.session.execute(both)).all()
+
+
+async def good_walk(work: ReadWork, part: Part) -> Slice[Book]:
+    return await _BY_ISBN.slice(work, select(Book), part, count_to=500)
+
+
+async def good_rows(work: WriteWork, rows: Sequence[Mapping[str, Any]]) -> None:
+    await insert_or_update(work, Book, rows, key=["isbn"])
+    await work.session.scalars(select(Book).where(Book.isbn.in_([row["isbn"] for row in rows])))
 
 
 async def good_given(work: ReadWork, filters: dict[str, Any]) -> Sequence[Book]:

@@ -116,7 +116,8 @@ class Order:
         total = part.total
         if total is None:
             counted = statement.order_by(None).limit(count_to).subquery()
-            total = await work.session.scalar(select(func.count()).select_from(counted)) or 0
+            count = select(func.count()).select_from(counted).execution_options(part_of_query="total")
+            total = await work.session.scalar(count) or 0
         rows, end = found[: part.limit], None
         if len(found) > part.limit:
             end = Position(self.name, tuple(_told(value) for value in rows[-1][1:]))

@@ -1,6 +1,6 @@
 """Explains every query of the team on tables full of rows, on one engine.
 
-May import advice, calls, database, facts, run, team, volume, watch.
+May import advice, arguments, calls, database, facts, run, team, volume, watch.
 """
 
 import inspect
@@ -14,7 +14,8 @@ from typing import Any
 from sqlalchemy import func, select, text
 
 from app.chassis.data.plans.advice import advise
-from app.chassis.data.plans.calls import Call, Samples, calls_of
+from app.chassis.data.plans.arguments import Samples
+from app.chassis.data.plans.calls import Call, calls_of
 from app.chassis.data.plans.facts import Look
 from app.chassis.data.plans.run import run
 from app.chassis.data.plans.team import PlansError, Volume
@@ -121,13 +122,16 @@ async def _samples(connection: Any, name: str) -> list[Mapping[str, Any]]:
 async def _look_at(
     name: str, query: Query, calls: Sequence[Call], report: Report, watch: Watch, database: Database
 ) -> None:
-    sent: set[str] = set()
-    for call in calls:
-        if error := await run(query, call, watch, database):
-            report.failed[name] = error
+    sent, left = set[str](), list(calls)
+    while left:
+        call = left.pop(0)
+        outcome = await run(query, call, watch, database)
+        if outcome.error:
+            report.failed[name] = outcome.error
+        left += call.following(outcome.answer)
         sent |= set(watch.sent)
-        for look, is_unknown in watch.looks:
-            _judge(name, look, report, is_weak=is_unknown or call.is_deep)
+        for look, is_unknown, part in watch.looks:
+            _judge(f"{name}.{part}" if part else name, look, report, is_weak=is_unknown or call.is_deep)
     report.statements += len(sent)
     if not sent and name not in report.failed:
         report.silent.append(name)

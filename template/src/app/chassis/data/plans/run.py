@@ -4,6 +4,7 @@ import asyncio
 import inspect
 import typing
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 from sqlalchemy import func, select
@@ -16,40 +17,44 @@ from app.chassis.database.engine import Database
 from app.chassis.database.work import ReadWork, WriteWork
 from app.chassis.errors import ServiceError
 
-__all__ = ["run"]
+__all__ = ["Outcome", "run"]
 
 _CALL_SECONDS = 3.0
 
 
-async def run(query: Callable[..., Any], call: Call, watch: Watch, database: Database) -> str | None:
-    """Why the call did not come to its end, if that hides what it would have asked; None if all was seen.
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What a call answered; why it did not come to its end, if that hides what it would have asked."""
 
-    A value that is taken is tried once more as one that is not.
-    """
+    answer: Any = None
+    error: str | None = None
+
+
+async def run(query: Callable[..., Any], call: Call, watch: Watch, database: Database) -> Outcome:
+    """Run the call; a value that is taken is tried once more as one that is not."""
     try:
-        await _run(query, call.arguments, watch, database)
+        return Outcome(await _run(query, call.arguments, watch, database))
     except IntegrityError:
         other = {name: value[::-1] if isinstance(value, str) else value for name, value in call.arguments.items()}
         try:
-            await _run(query, other, watch, database)
+            return Outcome(await _run(query, other, watch, database))
         except Exception as error:  # noqa: BLE001  # the team's code may raise anything
-            return _told(error)
+            return _failed(error)
     except ServiceError as error:
-        return None if watch.sent else _told(error)
+        return Outcome() if watch.sent else _failed(error)
     except TimeoutError:  # no wonder, if its plan is bad
-        is_bad = any(look.steps for look, _ in watch.looks)
-        return None if is_bad else f"it takes more than {_CALL_SECONDS:g} s, and no plan says why"
+        is_bad = any(look.steps for look, *_ in watch.looks)
+        return Outcome(error=None if is_bad else f"it takes more than {_CALL_SECONDS:g} s, and no plan says why")
     except Exception as error:  # noqa: BLE001  # as above
-        return _told(error)
-    return None
+        return _failed(error)
 
 
-def _told(error: Exception) -> str:
+def _failed(error: Exception) -> Outcome:
     words = str(getattr(error, "orig", None) or error).splitlines()
-    return f"{type(error).__name__}: {words[0] if words else ''}"
+    return Outcome(error=f"{type(error).__name__}: {words[0] if words else ''}")
 
 
-async def _run(query: Callable[..., Any], arguments: Any, watch: Watch, database: Database) -> None:
+async def _run(query: Callable[..., Any], arguments: Any, watch: Watch, database: Database) -> Any:
     signature, hints = inspect.signature(query), typing.get_type_hints(query)
     kinds = {hint for hint in hints.values() if isinstance(hint, type) and issubclass(hint, ReadWork)}
     work = (ReadWork if kinds == {ReadWork} else WriteWork)(database)
@@ -67,10 +72,8 @@ async def _run(query: Callable[..., Any], arguments: Any, watch: Watch, database
         async with asyncio.timeout(_CALL_SECONDS):
             called = query(*by_place, **values)
             if inspect.isasyncgen(called):
-                async for _ in called:
-                    pass
-            else:
-                await called
+                return [one async for one in called]
+            return await called
     finally:
         watch.stop()
         await work.finish(is_good=False)

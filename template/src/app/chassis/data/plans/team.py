@@ -36,7 +36,7 @@ class Volume:
 class Accepted(Table):
     """A query whose plan is right as it is, and why."""
 
-    query: str = Field(pattern=r"^\w+$")
+    query: str = Field(pattern=r"^\w+(\.total)?$")
     reason: str = Field(min_length=10)
 
 
@@ -70,7 +70,7 @@ def read_volume() -> Volume:
 
 
 def read_accepted() -> dict[str, tuple[Path, str]]:
-    """File and reason by query, `items.count_items`.
+    """File and reason by query, `items.newest_items.total`.
 
     Raises:
         PlansError: a file cannot be used.

@@ -31,8 +31,9 @@ class Watch:
         self._is_on = False
         self._until = 0.0
         self.sent: list[str] = []
-        self.looks: list[tuple[Look, bool]] = []
-        """Each look, and whether its values were unknown."""
+        self.looks: list[tuple[Look, bool, str]] = []
+        """Each look, whether its values were unknown, and which part of the query it is, if that has a name."""
+        self._part = ""
         for engine in [database.writer] if database.is_postgresql else [database.writer, database.reader]:
             event.listen(engine.sync_engine, "before_cursor_execute", self._sends)
 
@@ -45,11 +46,14 @@ class Watch:
         """Look no more."""
         self._is_on = False
 
-    def _sends(self, connection: Connection, _cursor: Any, statement: str, parameters: Any, _: Any, many: bool) -> None:
+    def _sends(
+        self, connection: Connection, _cursor: Any, statement: str, parameters: Any, of: Any, many: bool
+    ) -> None:
         if not self._is_on or not _ASKS.match(statement) or statement in self.sent:
             return
         self._is_on = False  # what is asked here is not to be looked at
         self.sent.append(statement)
+        self._part = str(of.execution_options.get("part_of_query", ""))
         try:
             values = tuple(parameters[0] if many else parameters)
             if self._is_postgresql:
@@ -67,7 +71,7 @@ class Watch:
         raw: Any = connection.connection.dbapi_connection
         raw.run_async(lambda own: own.set_progress_handler(lambda: time.monotonic() > self._until, 100_000))
         look = look_at_sqlite(execute, statement, values, read(statement), self._facts)
-        self.looks.append((look, False))
+        self.looks.append((look, False, self._part))
 
     def _explain_postgresql(self, connection: Connection, statement: str, values: Sequence[Any]) -> None:
         def run(sql: str, parameters: Sequence[Any] = ()) -> Any:
@@ -78,14 +82,14 @@ class Watch:
         try:
             run("SET LOCAL max_parallel_workers_per_gather = 0")
             plan = _plan(run(f"EXPLAIN (FORMAT JSON) {statement}", values))
-            self.looks.append((look_at_postgresql(plan, blocks, self._facts), False))
+            self.looks.append((look_at_postgresql(plan, blocks, self._facts), False, self._part))
             told, places = generic(statement, values)
             if places:
                 run("SET LOCAL plan_cache_mode = force_generic_plan")
                 run(f"PREPARE plans AS {told}")
                 plan = _plan(run(f"EXPLAIN (FORMAT JSON) EXECUTE plans({', '.join(['NULL'] * places)})"))
                 run("DEALLOCATE plans")
-                self.looks.append((look_at_postgresql(plan, blocks, self._facts), True))
+                self.looks.append((look_at_postgresql(plan, blocks, self._facts), True, self._part))
         finally:
             run("ROLLBACK TO SAVEPOINT plans")
 
