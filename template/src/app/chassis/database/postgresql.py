@@ -1,11 +1,12 @@
 """PostgreSQL: one pool, lent to readers as read-only snapshots. May import about, errors, settings."""
 
 import re
+from functools import partial
 from typing import Any
 
 import asyncpg  # type: ignore[import-untyped]
 from sqlalchemy import event
-from sqlalchemy.exc import DisconnectionError
+from sqlalchemy.exc import DisconnectionError, InvalidatePoolError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 
 from app.chassis.about import about
@@ -27,7 +28,6 @@ def postgresql_engines(settings: DatabaseSettings) -> tuple[AsyncEngine, AsyncEn
         pool_size=settings.database_pool_size,
         max_overflow=settings.database_pool_overflow,
         pool_timeout=settings.database_busy_timeout_seconds,
-        pool_pre_ping=settings.database_pool_pre_ping,
         hide_parameters=True,
         connect_args={
             "async_creator_fn": _connect,
@@ -40,7 +40,8 @@ def postgresql_engines(settings: DatabaseSettings) -> tuple[AsyncEngine, AsyncEn
             },
         },
     )
-    event.listen(writer.sync_engine, "checkout", _require_open)
+    ping_seconds = settings.database_connect_timeout_seconds if settings.database_pool_pre_ping else None
+    event.listen(writer.sync_engine, "checkout", partial(_require_alive, ping_seconds))
     event.listen(writer.sync_engine, "handle_error", _hide_values)
     return writer, writer.execution_options(isolation_level="REPEATABLE READ", postgresql_readonly=True)
 
@@ -55,10 +56,18 @@ async def _connect(*arguments: Any, **options: Any) -> Any:
         ) from error
 
 
-def _require_open(connection: Any, _record: Any, _proxy: Any) -> None:
-    """What the server closed is never lent, ping or no ping."""
+def _require_alive(ping_seconds: float | None, connection: Any, record: Any, _proxy: Any) -> None:
+    """What the server closed is never lent, ping or no ping. The pool's own ping asks three times, in a transaction."""
     if connection.driver_connection.is_closed():
         raise DisconnectionError("closed by the server")
+    is_used = record.info.setdefault("is_used", False)
+    record.info["is_used"] = True
+    if ping_seconds is None or not is_used:
+        return
+    try:
+        connection.run_async(lambda driver: driver.execute("SELECT 1", timeout=ping_seconds))
+    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+        raise InvalidatePoolError("does not answer") from error
 
 
 def _hide_values(context: Any) -> None:

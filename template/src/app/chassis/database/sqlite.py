@@ -60,7 +60,9 @@ class _File:
 
 
 def _engine(url: str, file: _File, size: int, wait_seconds: float, *, begin: str, is_read_only: bool) -> AsyncEngine:
-    engine = create_async_engine(url, pool_size=size, max_overflow=0, pool_timeout=wait_seconds, hide_parameters=True)
+    engine = create_async_engine(
+        url, pool_size=size, max_overflow=0, pool_timeout=wait_seconds, hide_parameters=True, pool_reset_on_return=None
+    )
 
     @event.listens_for(engine.sync_engine, "do_connect")
     def _connecting(_dialect: Any, _record: Any, arguments: list[Any], _options: Any) -> None:
@@ -84,6 +86,12 @@ def _engine(url: str, file: _File, size: int, wait_seconds: float, *, begin: str
     @event.listens_for(engine.sync_engine, "checkout")
     def _lent(_connection: Any, _record: Any, _proxy: Any) -> None:
         file.check()
+
+    @event.listens_for(engine.sync_engine, "reset")
+    def _given_back(connection: Any, _record: Any, state: Any) -> None:
+        # Instead of the pool's own rollback, which would cross to the connection's thread each time for nothing.
+        if not state.terminate_only and connection.driver_connection.in_transaction:
+            connection.rollback()
 
     @event.listens_for(engine.sync_engine, "handle_error")
     def _failed(context: Any) -> DataError | None:
