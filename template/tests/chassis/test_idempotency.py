@@ -2,14 +2,18 @@
 
 import asyncio
 import http.client
+import itertools
 import json
 import os
+import random
 import signal
 import sqlite3
 import threading
+import time
 import uuid
+from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import closing
+from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -26,6 +30,7 @@ from app.chassis.testing.databases import execute
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
 ROUNDS = int(os.environ.get("KILL_ROUNDS", "1"))
+WRITERS = 3
 
 
 def send(client: Client, key: str, path: str = "/-probe/keyed", body: bytes | None = None) -> Answer:
@@ -100,36 +105,36 @@ def test_concurrent_requests_with_one_key_do_it_once(service: ServiceProcess, cl
 
 
 def test_killed_service_did_it_once_or_not_at_all(tmp_path: Path, database_url: str, engine: str) -> None:
-    """kill -9 at any moment: the same request, sent to the next process, leaves exactly one row."""
-    keys: list[str] = []
+    """kill -9 at any moment: each request, sent again to a later process, leaves exactly one row."""
+    numbers, moments = itertools.count(), random.Random(ROUNDS)  # noqa: S311  # no secret, and the same again
     for _ in range(ROUNDS):
         with ServiceProcess(tmp_path, DATABASE_URL=database_url) as service:
+            assert send(service.client(), "table", "/-probe/keyed?number=-1").status == 201  # makes it
             done = threading.Semaphore(0)
-            writer = threading.Thread(target=_write, args=(service.url, keys, done))
-            writer.start()
-            for _ in range(5):
+            writers = [threading.Thread(target=_write, args=(service.url, numbers, done)) for _ in range(WRITERS)]
+            for writer in writers:
+                writer.start()
+            for _ in range(moments.randint(1, 8)):
                 assert done.acquire(timeout=30)
+            time.sleep(moments.uniform(0, 0.005))  # somewhere within the next request
             service.stop(signal.SIGKILL)
-            writer.join(30)
+            for writer in writers:
+                writer.join(30)
+    sent = range(next(numbers))
     with ServiceProcess(tmp_path, DATABASE_URL=database_url) as service:
         client = service.client()
-        for number, key in enumerate(keys):
-            assert send(client, key, f"/-probe/keyed?number={number}").status == 201
-    found = _numbers(tmp_path, database_url, engine)
-    assert sorted(found) == list(range(len(keys)))
+        for number in sent:
+            assert send(client, f"number-{number}", f"/-probe/keyed?number={number}").status == 201
+    assert sorted(_numbers(tmp_path, database_url, engine)) == [-1, *sent]
 
 
-def _write(url: str, keys: list[str], done: threading.Semaphore) -> None:
+def _write(url: str, numbers: Iterator[int], done: threading.Semaphore) -> None:
     client = Client(url)
-    try:
+    with suppress(OSError, http.client.HTTPException), closing(client):  # the service is killed
         while True:
-            keys.append(str(uuid.uuid4()))
-            assert send(client, keys[-1], f"/-probe/keyed?number={len(keys) - 1}").status == 201
+            number = next(numbers)
+            assert send(client, f"number-{number}", f"/-probe/keyed?number={number}").status == 201
             done.release()
-    except (OSError, http.client.HTTPException):
-        pass  # the service was killed
-    finally:
-        client.close()
 
 
 def _numbers(folder: Path, url: str, engine: str) -> list[int]:
