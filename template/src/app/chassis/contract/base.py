@@ -2,7 +2,7 @@
 
 import json
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -12,7 +12,7 @@ from app.chassis.contract.operations import operations_of
 from app.chassis.http.names import REF
 from app.chassis.http.recordings import Case, ContractError, parsed
 
-__all__ = ["Base", "NothingReleasedError", "find_base"]
+__all__ = ["Base", "NoHistoryError", "NothingReleasedError", "find_base", "find_release"]
 
 _RELEASES = "v[0-9]*"
 _BRANCHES = ("origin/main", "origin/master", "main", "master")
@@ -20,6 +20,10 @@ _BRANCHES = ("origin/main", "origin/master", "main", "master")
 
 class NothingReleasedError(Exception):
     """There is nothing yet that a client could rely on."""
+
+
+class NoHistoryError(ContractError):
+    """Git does not say what was released: there is no repository, or no branch that could hold it."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +56,7 @@ class Base:
         Raises:
             ContractError: a file is no case.
         """
-        for path in self._files:
+        for path in self.files("contract"):
             parts = path.split("/")
             if parts[:2] == ["contract", version] and len(parts) == 4 and path.endswith(".json"):
                 yield parsed(self.root / path, self._read(path))
@@ -60,11 +64,11 @@ class Base:
     @cached_property
     def versions(self) -> list[str]:
         """Versions with a released document."""
-        return [path.split("/")[1] for path in self._files if path.endswith("/openapi.json")]
+        return [path.split("/")[1] for path in self.files("contract") if path.endswith("/openapi.json")]
 
-    @cached_property
-    def _files(self) -> list[str]:
-        names = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.name, "--", "contract")
+    def files(self, folder: str) -> list[str]:
+        """Paths of the released files below a folder of the service."""
+        names = _git(self.root, "ls-tree", "-r", "-z", "--name-only", self.name, "--", folder)
         return names.decode(errors="replace").split("\0")
 
     def has_other(self, path: str) -> bool:
@@ -90,13 +94,13 @@ def _require_openapi(document: dict[str, Any]) -> None:
 
 
 def find_base(root: Path, given: str | None) -> Base:
-    """The last release tag before HEAD, else where this branch left the default one; or the commit that is given.
+    """The release whose contract clients rely on.
 
     Raises:
         NothingReleasedError: there is no release and no contract on the default branch.
         ContractError: it cannot be told, or a release has no contract.
     """
-    base = _chosen(root, given)
+    base = find_release(root, given, lambda one: bool(one.versions))
     if base.versions:
         return base
     if base.why == _MERGE_BASE:
@@ -110,9 +114,21 @@ def find_base(root: Path, given: str | None) -> Base:
 _MERGE_BASE = "where this branch left the default branch"
 
 
-def _chosen(root: Path, given: str | None) -> Base:
+def find_release(root: Path, given: str | None, is_usable: Callable[[Base], bool] = bool) -> Base:
+    """The last release tag before HEAD, else where this branch left the default one; or the commit that is given.
+
+    Args:
+        root: Folder of the service.
+        given: A commit, in place of what would be found.
+        is_usable: Asked about the release before the one that is being made; else that one itself is taken.
+
+    Raises:
+        NothingReleasedError: there is no commit.
+        NoHistoryError: there is no repository, or neither a release nor a default branch.
+        ContractError: it cannot be told.
+    """
     if _says(root, "rev-parse", "--git-dir") is None:
-        raise ContractError(f"{root}: no git repository, or no git; expected the repository that holds the releases")
+        raise NoHistoryError(f"{root}: no git repository, or no git; expected the repository that holds the releases")
     if given:
         if _says(root, "rev-parse", "--verify", "--quiet", f"{given}^{{commit}}") is None:
             raise ContractError(f"BASE={given}: git knows no such commit; expected a tag, a branch or a commit")
@@ -123,7 +139,7 @@ def _chosen(root: Path, given: str | None) -> Base:
     tag = _says(root, *describe)
     if tag and _says(root, *describe, "--exact-match"):  # the release that is being made is held against the one before
         before = _says(root, *describe, "HEAD^")
-        tag = before if before and Base(root, before, "").versions else tag
+        tag = before if before and is_usable(Base(root, before, "")) else tag
     if tag:
         return Base(root, tag, "the last release tag")
     if _says(root, "rev-parse", "--is-shallow-repository") == "true":
@@ -135,7 +151,7 @@ def _chosen(root: Path, given: str | None) -> Base:
     for branch in filter(None, (origin, *_BRANCHES)):
         if common := _says(root, "merge-base", "HEAD", branch):
             return Base(root, common[:12], _MERGE_BASE)
-    raise ContractError(
+    raise NoHistoryError(
         f"no release tag {_RELEASES} and none of {', '.join(_BRANCHES)}; expected one, or BASE=<commit>"
     )
 
