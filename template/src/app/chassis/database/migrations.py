@@ -29,12 +29,13 @@ from app.chassis.database.settings import DatabaseSettings
 from app.chassis.features import MigrationRoom
 from app.chassis.settings import load_settings
 
-__all__ = ["migrate", "new_revision", "run_env"]
+__all__ = ["config_of", "migrate", "new_revision", "run_env"]
 
 _TURN = 0x706C756D62  # any number that other programs on the same database do not take
 
 
-def _config(room: MigrationRoom, connection: Connection | None = None) -> Config:
+def config_of(room: MigrationRoom, connection: Connection | None = None) -> Config:
+    """Alembic's settings for the revisions of a room."""
     config = Config(str(project_root() / "alembic.ini"))
     config.set_main_option("script_location", str(room.folder).replace("%", "%%"))
     config.attributes["room"] = room
@@ -43,21 +44,26 @@ def _config(room: MigrationRoom, connection: Connection | None = None) -> Config
 
 
 def run_env() -> None:
-    """Body of every `env.py`: runs the revisions on the connection given, or on the one of `DATABASE_URL`."""
+    """Body of every `env.py`: runs the revisions on the connection given, or on the one of `DATABASE_URL`.
+
+    Offline it writes the SQL of PostgreSQL.
+    """
     room = context.config.attributes.get("room") or rooms()[-1]
     connection = context.config.attributes.get("connection")
-    if connection is not None:
+    if connection is not None or context.is_offline_mode():
         _run(connection, room)
         return
     asyncio.run(_with_database(Database(load_settings(DatabaseSettings)), lambda sync: _run(sync, room)))
 
 
-def _run(connection: Connection, room: MigrationRoom) -> None:
+def _run(connection: Connection | None, room: MigrationRoom) -> None:
     def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or not (name or "").startswith("chassis_") or room.name != TEAM
 
     context.configure(
         connection=connection,
+        dialect_name="postgresql",  # for want of a connection
+        literal_binds=connection is None,
         target_metadata=room.metadata,
         version_table=version_table(room),
         include_name=is_ours,
@@ -133,7 +139,7 @@ async def migrate(database: Database, to: str = "head") -> list[str]:
 
 
 def _move(connection: Connection, room: MigrationRoom, to: str) -> tuple[str, bool]:
-    before, config = _current(connection, room), _config(room, connection)
+    before, config = _current(connection, room), config_of(room, connection)
     if before and revisions(room.folder).is_ahead(frozenset(before.split(", "))):
         if to != "head":
             raise CommandError(f"the database is at {before}, which this release does not have")
@@ -168,8 +174,10 @@ def new_revision(message: str) -> Path:
 
         def action(connection: Connection) -> Any:
             for each in rooms():
-                command.upgrade(_config(each, connection), "head")
-            return command.revision(_config(room, connection), message, autogenerate=True, rev_id=_next_id(room.folder))
+                command.upgrade(config_of(each, connection), "head")
+            return command.revision(
+                config_of(room, connection), message, autogenerate=True, rev_id=_next_id(room.folder)
+            )
 
         with redirect_stdout(sys.stderr):  # Alembic chats; what our commands print is for programs to read
             script = asyncio.run(_with_database(Database(scratch), action))
