@@ -55,6 +55,7 @@ def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -
     removed = make(service, "remove-sample")
     assert removed.returncode == 0, removed.stdout + removed.stderr
     assert "wrote migrations/versions/0002_remove_sample.py" in removed.stdout
+    assert "# squawk-ignore ban-drop-table -- " in (service / "migrations/versions/0002_remove_sample.py").read_text()
     assert make(service, "remove-sample").stdout == "the sample is already gone\n"
     assert make(service, "migrate").stdout == "team: 0001 -> 0002\n"
     back = [".venv/bin/python", "-m", "app", "migrate", "--to", "0001"]
@@ -302,9 +303,9 @@ def test_soak_import_of_a_million_rows(service: Path) -> None:
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
-# Limits of design §3 as decisions 9 to 14 count them: lines of code, without blanks, comments and docstrings.
+# Limits of design §3 as decisions 9 to 15 count them: lines of code, without blanks, comments and docstrings.
 CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 3_850, 600, 1_500, 200, 40, 350
-DATA_LINES = 2_400  # tools that look at the data, no part of a running service: decision 14
+DATA_LINES = 2_400  # tools that look at the data, no part of a running service: decisions 14 and 15
 DATA_COMMANDS = {"cli/backup.py", "cli/imports.py", "cli/plans.py"}
 CONTRACT = {
     f"http/{name}.py" for name in ("catalogue", "deprecation", "docs", "failures", "names", "openapi", "recordings")

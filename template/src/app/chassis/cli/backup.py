@@ -1,4 +1,4 @@
-"""`python -m app migrate-rehearse`: a migration tried on a copy of real data. May import every room."""
+"""`python -m app migrate-rehearse` and `migrate-check`: what a migration would do. May import every room."""
 
 import asyncio
 import fcntl
@@ -13,7 +13,7 @@ from typing import Annotated, Any, NoReturn
 
 import typer
 
-__all__ = ["migrate_rehearse"]
+__all__ = ["migrate_check", "migrate_rehearse"]
 
 _FOLDER = Path("var/rehearsals")
 
@@ -69,8 +69,28 @@ async def _rehearsed(source: Path | None) -> tuple[Any, dict[str, Any]]:
         return done, facts
 
 
-def _not_done(why: str) -> NoReturn:
-    typer.echo(f"not rehearsed: {why}", err=True)
+def migrate_check(
+    base: Annotated[str | None, typer.Option(help="Commit to compare with; default: the last release tag.")] = None,
+) -> None:
+    """Say whom the revisions since the last release would keep waiting on PostgreSQL, or break."""
+    from app.chassis.about import project_root
+    from app.chassis.data.lint import lint, new_revisions
+    from app.chassis.data.lint_sql import LintError
+    from app.chassis.database.revisions import rooms
+    from app.chassis.http.recordings import ContractError
+
+    try:
+        names, told = new_revisions(project_root(), base or None)
+        lines, bad = lint(rooms()[-1], names)
+    except (ContractError, LintError, OSError) as error:
+        _not_done(str(error), "not checked")
+    print("\n".join([told, *lines, f"{len(names)} new revisions, {bad} findings"]))
+    if bad:
+        raise typer.Exit(1)
+
+
+def _not_done(why: str, told: str = "not rehearsed") -> NoReturn:
+    typer.echo(f"{told}: {why}", err=True)
     raise typer.Exit(2)
 
 

@@ -20,6 +20,7 @@ cli.add_typer(versions.api, name="api")
 cli.add_typer(contract.contract, name="contract")
 cli.command()(contract.mock)
 cli.command()(backup.migrate_rehearse)
+cli.command()(backup.migrate_check)
 cli.command()(plans.plans)
 cli.command("import")(imports.import_rows)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
