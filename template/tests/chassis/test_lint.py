@@ -297,7 +297,7 @@ def test_good_revisions_are_not_told(service: Service) -> None:
     assert (done.returncode, done.stderr) == (0, ""), done.stdout
     lines = done.stdout.splitlines()
     assert lines[0] == "base: v1.0.0, the last release tag"
-    assert lines[-1] == f"{len(GOOD)} new revisions, 0 findings"
+    assert lines[-1] == f"new revisions: {len(GOOD)}, findings: 0"
     assert [line.split(": ")[1:] for line in lines[1:-1]] == [
         ["ban-drop-column accepted", "release 1.4.0 no longer reads it,"],
         ["changing-column-type accepted", "a longer varchar writes no row anew"],
@@ -318,7 +318,7 @@ def test_only_what_no_release_holds_is_looked_at(service: Service) -> None:
     service.commit()
     service.git("tag", "--delete", "v1.0.0", "v1.1.0")
     done = service.checked()
-    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["0 new revisions, 0 findings"])
+    assert (done.returncode, done.stdout.splitlines()[1:]) == (0, ["new revisions: 0, findings: 0"])
     assert "where this branch left the default branch" in done.stdout
 
 
@@ -338,7 +338,7 @@ def test_nothing_released_makes_every_revision_new(service: Service, tmp_path: P
     done = service.checked(GIT_DIR=str(tmp_path / "nowhere"))
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("nothing released, every revision is new: ")
-    assert done.stdout.endswith("2 new revisions, 0 findings\n")
+    assert done.stdout.endswith("new revisions: 2, findings: 0\n")
     service.git("tag", "--delete", "v1.0.0")
     service.git("branch", "--move", "trunk")
     assert service.checked().stdout.startswith("nothing released, every revision is new: no release tag v[0-9]*")

@@ -84,7 +84,7 @@ def migrate_check(
         lines, bad = lint(rooms()[-1], names)
     except (ContractError, LintError, OSError) as error:
         _not_done(str(error), "not checked")
-    print("\n".join([told, *lines, f"{len(names)} new revisions, {bad} findings"]))
+    print("\n".join([told, *lines, f"new revisions: {len(names)}, findings: {bad}"]))
     if bad:
         raise typer.Exit(1)
 

@@ -78,7 +78,7 @@ def lint(room: MigrationRoom, names: Collection[str]) -> tuple[list[str], int]:
         ]
         for index, rule, said in _judged(sent, {_UNREAD, *rules}, made):
             where = f"{shown(file)}:{statements[index].line}: {rule}"
-            sql = " ".join(statements[index].sql.split())[:200]
+            sql = " ".join(statements[index].sql.split())[:200].rstrip("; ")
             if rule in accepted[index]:
                 used.add(accepted[index][rule])
             elif rule == _UNREAD:
