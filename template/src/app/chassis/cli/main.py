@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from app.chassis.cli import backup, contract, imports, plans, sample, show, versions
+from app.chassis.cli import contract, imports, migrations, plans, sample, show, versions
 from app.chassis.cli.loading import load_service
 from app.chassis.http.catalogue import catalogue_page
 from app.chassis.settings import SettingsError
@@ -19,8 +19,8 @@ cli = typer.Typer(add_completion=False, no_args_is_help=True, pretty_exceptions_
 cli.add_typer(versions.api, name="api")
 cli.add_typer(contract.contract, name="contract")
 cli.command()(contract.mock)
-cli.command()(backup.migrate_rehearse)
-cli.command()(backup.migrate_check)
+cli.command()(migrations.migrate_rehearse)
+cli.command()(migrations.migrate_check)
 cli.command()(plans.plans)
 cli.command("import")(imports.import_rows)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
@@ -103,14 +103,14 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
-    from app.chassis.database import migrations
+    from app.chassis.database.migrations import migrate as migrate_to
     from app.chassis.errors import UnavailableError
 
     if not to:
         fail("not migrated: --to names nothing; expected head, base, -1 or one of the numbers in migrations/versions/")
     database = load_service().state.database
     try:
-        lines = asyncio.run(migrations.migrate(database, to))
+        lines = asyncio.run(migrate_to(database, to))
     except CommandError as error:
         fail(f"not migrated: {error}; expected head, base, -1 or one of the numbers in migrations/versions/")
     except (SQLAlchemyError, UnavailableError) as error:
@@ -125,13 +125,13 @@ def migration(name: Annotated[str, typer.Argument(help="What it does, such as 'a
     """Write the next revision from what the models say beyond the revisions so far."""
     from alembic.util import CommandError
 
-    from app.chassis.database import migrations
+    from app.chassis.database.migrations import new_revision
 
     if not (1 <= len(name) <= 80 and name.isprintable() and any(map(str.isalnum, name))) or set('"\\') & set(name):
         fail('NAME: cannot be used; expected 1 to 80 characters on one line, a letter or digit in it, no " and no \\')
     load_service()
     try:
-        print(migrations.new_revision(name))
+        print(new_revision(name))
     except CommandError as error:
         fail(f"not written: {error}; expected one line of revisions in migrations/versions/")
 

@@ -16,7 +16,7 @@ from app.chassis.database.migrations import config_of
 from app.chassis.features import MigrationRoom
 from app.chassis.http.recordings import shown
 
-__all__ = ["LintError", "Statement", "rendered"]
+__all__ = ["LocksError", "Statement", "rendered"]
 
 _LOADS = (
     "revisions that Python can load, in one line: of two with one number or one down_revision, change the later one"
@@ -27,7 +27,7 @@ _OFFLINE = (
 )
 
 
-class LintError(Exception):
+class LocksError(Exception):
     """It cannot be told what revisions do to others; says what is wrong and what is expected."""
 
 
@@ -61,7 +61,7 @@ def rendered(room: MigrationRoom, names: Collection[str]) -> list[Statement]:
     """What the revisions in files of those names send, the oldest first, each in its transaction.
 
     Raises:
-        LintError: a revision cannot be loaded, or asks a database; or there are two heads.
+        LocksError: a revision cannot be loaded, or asks a database; or there are two heads.
     """
     sent, config = _Sent(), config_of(room)
     config.output_buffer = sent  # type: ignore[assignment]  # all of it that Alembic uses
@@ -82,5 +82,5 @@ def rendered(room: MigrationRoom, names: Collection[str]) -> list[Statement]:
         places += [(error.filename, error.lineno)] if isinstance(error, SyntaxError) and error.filename else []
         where = [f"{shown(Path(file))}:{line}: " for file, line in places if room.folder in Path(file).parents]
         told = f"{''.join(where[-1:])}{type(error).__name__}: {' '.join(str(error).split())}"
-        raise LintError(f"{told}; expected {_OFFLINE if sent.file != Path() else _LOADS}") from None
+        raise LocksError(f"{told}; expected {_OFFLINE if sent.file != Path() else _LOADS}") from None
     return sent

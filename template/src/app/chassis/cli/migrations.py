@@ -74,15 +74,15 @@ def migrate_check(
 ) -> None:
     """Say whom the revisions since the last release would keep waiting on PostgreSQL, or break."""
     from app.chassis.about import project_root
-    from app.chassis.data.lint import lint, new_revisions
-    from app.chassis.data.lint_sql import LintError
+    from app.chassis.data.locks.check import check, new_revisions
+    from app.chassis.data.locks.sql import LocksError
     from app.chassis.database.revisions import rooms
     from app.chassis.http.recordings import ContractError
 
     try:
         names, told = new_revisions(project_root(), base or None)
-        lines, bad = lint(rooms()[-1], names)
-    except (ContractError, LintError, OSError) as error:
+        lines, bad = check(rooms()[-1], names)
+    except (ContractError, LocksError, OSError) as error:
         _not_done(str(error), "not checked")
     print("\n".join([told, *lines, f"new revisions: {len(names)}, findings: {bad}"]))
     if bad:

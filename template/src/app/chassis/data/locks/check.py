@@ -1,6 +1,6 @@
-"""Whom new revisions would keep waiting on PostgreSQL: their SQL, judged by squawk's rules in lint_rules.toml.
+"""Whom new revisions would keep waiting on PostgreSQL: their SQL, judged by squawk's rules in rules.toml.
 
-May import contract, features, http, lint_sql.
+May import contract, features, http, sql.
 """
 
 import ast
@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.chassis.contract.base import NoHistoryError, NothingReleasedError, find_release
-from app.chassis.data.lint_sql import LintError, rendered
+from app.chassis.data.locks.sql import LocksError, rendered
 from app.chassis.features import MigrationRoom
 from app.chassis.http.recordings import shown
 
-__all__ = ["lint", "new_revisions"]
+__all__ = ["check", "new_revisions"]
 
 _UNREAD, _WIDE = "syntax-error", "constraint-missing-not-valid"
 _ACCEPTS = re.compile(r"#\s*squawk-ignore\s+([a-z-]+)\s+--\s+(\S.{9,})")
@@ -59,13 +59,13 @@ def new_revisions(root: Path, given: str | None) -> tuple[set[str], str]:
     return names, f"base: {base.name}, {base.why}"
 
 
-def lint(room: MigrationRoom, names: Collection[str]) -> tuple[list[str], int]:
+def check(room: MigrationRoom, names: Collection[str]) -> tuple[list[str], int]:
     """Lines about the room's revisions in files of those names, and how many findings nobody accepted.
 
     Raises:
-        LintError: it cannot be told.
+        LocksError: it cannot be told.
     """
-    table = tomllib.loads(Path(__file__).with_name("lint_rules.toml").read_text(encoding="utf-8"))
+    table = tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8"))
     rules = {name: one for one in table["on"] for name in one["rules"]}
     lines, bad, made = [], 0, set[str]()
     for file, each in groupby(rendered(room, names), lambda one: one.file):
@@ -83,7 +83,7 @@ def lint(room: MigrationRoom, names: Collection[str]) -> tuple[list[str], int]:
                 used.add(accepted[index][rule])
             elif rule == _UNREAD:
                 way_out = f"SQL of PostgreSQL, or # squawk-ignore {rule} -- REASON"
-                raise LintError(f"{where}: {sql}: {said}; expected {way_out}")
+                raise LocksError(f"{where}: {sql}: {said}; expected {way_out}")
             else:
                 bad += 1
                 told = (sql, f"lock: {rules[rule]['lock']}", f"instead: {rules[rule]['instead']}")
@@ -101,7 +101,7 @@ def _accepted_in(file: Path) -> Iterator[_Accepted]:
             if token.type == tokenize.COMMENT and re.match(r"#\s*squawk", token.string):
                 if not (says := _ACCEPTS.fullmatch(token.string)):
                     expected = "# squawk-ignore RULE -- REASON, one rule, ten characters or more"
-                    raise LintError(f"{shown(file)}:{token.start[0]}: {token.string}; expected {expected}")
+                    raise LocksError(f"{shown(file)}:{token.start[0]}: {token.string}; expected {expected}")
                 yield _Accepted(file, token.start[0], says[1], says[2])
 
 
@@ -148,6 +148,6 @@ def _said(sql: str, rules: Collection[str]) -> list[dict[str, Any]]:
         done = subprocess.run(command, input=text.encode(), capture_output=True, check=False)  # noqa: S603  # our own words
         found = [one for one in json.loads(done.stdout) if one["rule_name"] in rules]
     except (OSError, ValueError, TypeError, KeyError) as error:
-        raise LintError(f"squawk does not run: {error}; expected the one that `make setup` installs") from None
+        raise LocksError(f"squawk does not run: {error}; expected the one that `make setup` installs") from None
     ends = [(one["line_end"], one["column_end"]) for one in found if one["rule_name"] != _WIDE]
     return [one for one in found if one["rule_name"] != _WIDE or (one["line_end"], one["column_end"]) not in ends]

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from app.chassis.about import project_root
-from app.chassis.data import lint as program
-from app.chassis.data.lint import lint, new_revisions
-from app.chassis.data.lint_sql import LintError
+from app.chassis.data.locks import check as program
+from app.chassis.data.locks.check import check, new_revisions
+from app.chassis.data.locks.sql import LocksError
 from app.chassis.database.idempotency import ROOM as IDEMPOTENCY
 from app.chassis.database.revisions import rooms
 from app.chassis.features import MigrationRoom
@@ -477,8 +477,8 @@ def test_squawk_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_pat
     """One message that says how it is had."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
     monkeypatch.setenv("PATH", str(tmp_path))
-    with pytest.raises(LintError, match=r"squawk does not run: .*; expected the one that `make setup` installs"):
-        lint(IDEMPOTENCY, {"0001_keys.py"})
+    with pytest.raises(LocksError, match=r"squawk does not run: .*; expected the one that `make setup` installs"):
+        check(IDEMPOTENCY, {"0001_keys.py"})
 
 
 def test_new_revisions_of_the_team_keep_nobody_waiting() -> None:
@@ -489,7 +489,7 @@ def test_new_revisions_of_the_team_keep_nobody_waiting() -> None:
         pytest.skip(str(error))
     if not told.startswith("base: "):
         pytest.skip(told)
-    lines, bad = lint(rooms()[-1], names)
+    lines, bad = check(rooms()[-1], names)
     assert bad == 0, "\n".join(lines)
 
 
@@ -502,13 +502,13 @@ def own_revisions() -> Iterator[tuple[MigrationRoom, str]]:
 @pytest.mark.parametrize(("room", "name"), [pytest.param(*one, id=one[1]) for one in own_revisions()])
 def test_revision_of_the_chassis_keeps_nobody_waiting(room: MigrationRoom, name: str) -> None:
     """Each by itself, for the ones before it are released in some service."""
-    lines, bad = lint(room, {name})
+    lines, bad = check(room, {name})
     assert bad == 0, "\n".join(lines)
 
 
 def test_rules_are_those_of_squawk_and_of_the_page() -> None:
     """Each is on or off for a reason; docs/chassis/migrations.md tells them as they are."""
-    file = Path(program.__file__).with_name("lint_rules.toml")
+    file = Path(program.__file__).with_name("rules.toml")
     table = tomllib.loads(file.read_text(encoding="utf-8"))
     names = [name for state in ("on", "off") for group in table[state] for name in group["rules"]]
     assert len(names) == len(set(names))

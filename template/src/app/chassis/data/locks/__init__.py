@@ -1,0 +1,1 @@
+"""`make migrate-check`: whom new revisions would keep waiting on PostgreSQL. `check` begins."""
