@@ -54,21 +54,35 @@ def test_unknown_revision_is_told(
     assert "migrations/versions/" in message
 
 
-def test_migration_on_two_heads_is_told(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+@pytest.mark.parametrize(
+    ("numbers", "words"),
+    [
+        (("0001a", "0001b"), "Multiple head revisions are present"),
+        (("0001", "0001"), "Revision 0001 is present more than once: give the later one the next number;"),
+    ],
+)
+def test_revisions_of_two_people_are_told(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    numbers: tuple[str, str],
+    words: str,
 ) -> None:
-    """Two people wrote a revision at the same time: one message, and no third revision."""
+    """They wrote one at the same time: one message, nothing is migrated, and no third revision is written."""
     versions = tmp_path / "versions"
     versions.mkdir()
-    for name in ("0001a", "0001b"):
-        (versions / f"{name}.py").write_text(f"revision = {name!r}\ndown_revision = None\n", encoding="utf-8")
+    for file, number in zip("ab", numbers, strict=True):
+        (versions / f"{file}.py").write_text(f"revision = {number!r}\ndown_revision = None\n", encoding="utf-8")
     for name in ("env.py", "script.py.mako"):
         (tmp_path / name).write_bytes((project_root() / "migrations" / name).read_bytes())
     monkeypatch.setattr(migrations, "rooms", lambda: [MigrationRoom("team", Base.metadata, tmp_path)])
-    monkeypatch.setattr(program, "load_service", lambda: None)
-    code, message = told(monkeypatch, capsys, "migration", "third")
-    assert (code, message.count("\n")) == (2, 1)
-    assert message.startswith("not written: Multiple head revisions are present")
+    for command, not_done in (("migration", "not written"), ("migrate", "not migrated")):
+        database = Database(DatabaseSettings(database_url=f"sqlite+aiosqlite:///{tmp_path}/test.db"))
+        state = SimpleNamespace(database=database)
+        monkeypatch.setattr(program, "load_service", lambda state=state: SimpleNamespace(state=state))
+        code, message = told(monkeypatch, capsys, command, *(["third"] if command == "migration" else []))
+        assert (code, message.count("\n")) == (2, 1)
+        assert message.startswith(f"{not_done}: {words}")
     assert len(list(versions.glob("*.py"))) == 2
 
 

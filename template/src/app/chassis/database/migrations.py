@@ -1,6 +1,6 @@
 """Moves the database forwards and back: first each chassis room, then the team's tables.
 
-May import about, columns, engine, features, revisions, settings.
+May import about, autogenerate, engine, features, revisions, settings.
 
 A chassis room keeps its own tables, revisions and version table; the team's autogenerate never sees `chassis_*`.
 """
@@ -9,20 +9,22 @@ import asyncio
 import re
 import sys
 import tempfile
-from contextlib import redirect_stdout
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager, redirect_stdout
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any
 
 from alembic import command, context
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from alembic.util import CommandError
-from sqlalchemy import Connection, DateTime, Integer, text
+from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chassis.about import project_root
-from app.chassis.database.columns import UtcDateTime
+from app.chassis.database.autogenerate import rendered_type, tell_if_empty
 from app.chassis.database.engine import Database
 from app.chassis.database.revisions import TEAM, revisions, rooms, version_table
 from app.chassis.database.settings import DatabaseSettings
@@ -67,36 +69,15 @@ def _run(connection: Connection | None, room: MigrationRoom) -> None:
         target_metadata=room.metadata,
         version_table=version_table(room),
         include_name=is_ours,
-        render_item=_rendered,
+        render_item=rendered_type,
         render_as_batch=True,  # SQLite changes a column by copying the table
         compare_server_default=True,
-        process_revision_directives=_say_if_empty,
+        process_revision_directives=tell_if_empty,
         transactional_ddl=True,  # both engines can; SQLite only if it is told to
         transaction_per_migration=True,  # so that a revision may step out of its own: CREATE INDEX CONCURRENTLY
     )
     with context.begin_transaction():
         context.run_migrations()
-
-
-def _say_if_empty(_context: Any, _revision: Any, directives: list[Any]) -> None:
-    if directives and directives[0].upgrade_ops.is_empty():
-        print("models and revisions agree: the new revision is empty, to be filled by hand", file=sys.stderr)  # noqa: T201
-
-
-def _rendered(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
-    """A revision outlives the code it was written with, so it names SQLAlchemy's types, never ours.
-
-    What it read from the scratch database is SQLite's: it becomes what both engines have.
-    """
-    if kind != "type":
-        return False
-    is_read = type(thing).__name__.isupper()
-    generic = thing.as_generic() if is_read else thing
-    if isinstance(thing, UtcDateTime) or (is_read and isinstance(generic, DateTime)):
-        return "sa.DateTime(timezone=True)"
-    if is_read and isinstance(generic, Integer):
-        return 'sa.BigInteger().with_variant(sa.Integer(), "sqlite")'
-    return f"sa.{generic!r}" if is_read else False
 
 
 async def _with_database(database: Database, action: Any) -> Any:
@@ -138,6 +119,18 @@ async def migrate(database: Database, to: str = "head") -> list[str]:
     return lines
 
 
+@contextmanager
+def _each_once() -> Iterator[None]:
+    """Of two revisions with one number, two people's, Alembic would leave one out and only warn."""
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("error", "Revision .* is present more than once")
+            yield
+    except UserWarning as warning:
+        raise CommandError(f"{warning}: give the later one the next number") from None
+
+
+@_each_once()
 def _move(connection: Connection, room: MigrationRoom, to: str) -> tuple[str, bool]:
     before, config = _current(connection, room), config_of(room, connection)
     if before and revisions(room.folder).is_ahead(frozenset(before.split(", "))):
@@ -179,7 +172,10 @@ def new_revision(message: str) -> Path:
                 config_of(room, connection), message, autogenerate=True, rev_id=_next_id(room.folder)
             )
 
-        with redirect_stdout(sys.stderr):  # Alembic chats; what our commands print is for programs to read
+        with (
+            _each_once(),
+            redirect_stdout(sys.stderr),
+        ):  # Alembic chats; what our commands print is for programs to read
             script = asyncio.run(_with_database(Database(scratch), action))
     return Path(script.path)
 
