@@ -9,6 +9,7 @@ from pathlib import Path
 
 import copier
 import pytest
+from tools import require, user_environment
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -105,6 +106,29 @@ def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
         return done[key]
 
     return _render
+
+
+def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run make in a service, as its developer does."""
+    command, env = [require("make"), *arguments], user_environment(**environment)
+    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
+
+
+def share(installed: Path, folder: Path) -> Path:
+    """Copy a service that is set up; the copy has the same installed libraries."""
+    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".mypy_cache"))
+    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Return a default service that is set up. Not to be written: `share` it."""
+    folder = tmp_path_factory.mktemp("installed") / "a service"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    done = make(folder, "setup")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return folder
 
 
 @pytest.fixture

@@ -1,26 +1,18 @@
 """`make plans` in a rendered service: bad queries are named with what helps, good ones pass, on both engines."""
 
 import re
-import shutil
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Render
-from tools import require, user_environment
+from conftest import ROOT, make, share
+from tools import user_environment
 
 QUERIES = (ROOT / "tests/plans/queries.py").read_text(encoding="utf-8")
 NAMES = re.findall(r"async def (\w+)", QUERIES)
 BAD = [name for name in NAMES if name.startswith("bad_")]
 DOMAIN = "src/app/domains/books"
-
-
-def make(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder."""
-    command = [require("make"), *arguments]
-    env = user_environment(**environment)
-    return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
 def plans(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
@@ -30,23 +22,10 @@ def plans(folder: Path, **environment: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
-@pytest.fixture(scope="module")
-def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a default service that is set up. Not to be written."""
-    folder = tmp_path_factory.mktemp("plans") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
-    done = make(folder, "setup")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
 @pytest.fixture
 def service(installed: Path, tmp_path: Path) -> Path:
     """Return a service of the test's own that shares the installed libraries."""
-    folder = tmp_path / "my service"
-    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
-    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
-    return folder
+    return share(installed, tmp_path / "my service")
 
 
 def add_books(folder: Path, models: str, *, without: frozenset[str] = frozenset()) -> None:
@@ -96,9 +75,7 @@ def test_bad_plans_are_named_and_the_advised_indexes_make_them_good(service: Pat
     assert len(BAD) >= 10
     assert len(NAMES) - len(BAD) >= 10
 
-    helped = service.with_name("helped")
-    shutil.copytree(installed, helped, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
-    (helped / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
+    helped = share(installed, service.with_name("helped"))
     advice = {index: name for name, told in found for index in re.findall(r'Index\("\w+"(?:, "\w+")+\)', told)}
     for index in advice:
         table = "Loan" if '"ix_loans' in index else "Book"

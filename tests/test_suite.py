@@ -4,42 +4,22 @@ import ast
 import io
 import json
 import os
-import shutil
 import subprocess
 import tokenize
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Render
-from tools import require, user_environment
+from conftest import ROOT, make, share
+from tools import user_environment
 
 CHASSIS = "src/app/chassis/"
 CONFORMANCE = "tests/chassis/"
 
 
-def make(folder: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    """Run make in a folder, in CI's way."""
-    command = [require("make"), *arguments]
-    return subprocess.run(command, cwd=folder, env=user_environment(), capture_output=True, text=True, check=False)
-
-
-@pytest.fixture(scope="module")
-def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a default service that is set up. Not to be written."""
-    folder = tmp_path_factory.mktemp("suite") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
-    done = make(folder, "setup")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
 @pytest.fixture
 def service(installed: Path, tmp_path: Path) -> Path:
     """Return a service of the test's own that shares the installed libraries."""
-    folder = tmp_path / "my service"
-    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".mypy_cache"))
-    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
-    return folder
+    return share(installed, tmp_path / "my service")
 
 
 def test_rendered_service_passes_its_checks_and_tests(service: Path) -> None:
@@ -70,9 +50,7 @@ def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -
 
 def test_service_passes_the_thorough_tests_of_our_tools(service: Path) -> None:
     """What a service's own run leaves out, because no team changes it, is green on both engines."""
-    environment = user_environment(THOROUGH="1")
-    command = [require("make"), "test", "ARGS=-m thorough"]
-    done = subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
+    done = make(service, "test", "ARGS=-m thorough", THOROUGH="1")
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
     assert " passed" in done.stdout
 
@@ -131,7 +109,12 @@ MUTATIONS = {
     "write lock": ("database/sqlite.py", 'begin="BEGIN IMMEDIATE"', 'begin="BEGIN"', "../items/test_service.py"),
     "row lock": ("../domains/items/queries.py", "with_for_update=True", "", "../items/test_service.py"),
     "cursor of another list": ("http/cursor.py", " or told != _sum(list_, content)", "", "test_lists.py"),
-    "row after the cursor": ("database/keyset.py", "return left < right if", "return left <= right if", "test_lists.py"),
+    "row after the cursor": (
+        "database/keyset.py",
+        "return left < right if",
+        "return left <= right if",
+        "test_lists.py",
+    ),
     "chunk and place together": (
         "data/imports/run.py",
         "                await self._note(work, after)\n",

@@ -8,7 +8,6 @@ from app.chassis.database import Order, Part, ReadWork, Slice, WriteWork, insert
 from app.domains.books.models import Book, Loan, Shelf
 from sqlalchemy import String, cast, delete, exists, func, literal, or_, select, text, tuple_, update
 
-
 _BY_ISBN = Order(Book.isbn)
 _BY_WEIGHT = Order(Book.weight, Book.id)
 

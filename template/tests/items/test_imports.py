@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import pytest
+
 from app.chassis.testing import ServiceProcess
 
 FILE = """name,contact_email,quantity,note
@@ -11,12 +13,14 @@ No,nobody,1,
 """
 
 
+@pytest.mark.engines("sqlite")
 def test_import_stores_items_and_tells_the_rest(tmp_path: Path, database_url: str) -> None:
     """Exit 1 and a file of what was refused; corrected, exit 0, and what was there already is as it was."""
     service = ServiceProcess(tmp_path, DATABASE_URL=database_url)
     path = tmp_path / "items.csv"
     path.write_text(FILE, encoding="utf-8")
-    assert service.run("import", "items", str(path)).returncode == 2
+    refused = service.run("import", "items", str(path))
+    assert (refused.returncode, "run `make migrate`" in refused.stderr) == (2, True)
     assert service.run("migrate").returncode == 0
     tried = service.run("import", "items", str(path), "--dry-run")
     assert (tried.returncode, tried.stdout) == (1, "items: 2 rows would be stored, 1 rejected\n")

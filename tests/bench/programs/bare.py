@@ -1,6 +1,6 @@
 """The yardstick: the same three routes on FastAPI alone, on the uvicorn the service uses. Runs in its environment.
 
-BENCH_PORT says where; BENCH_MODULES names a file with modules to import first; BENCH_TELEMETRY=off turns FastAPI's
+BENCH_MODULES names a file with modules to import first; BENCH_TELEMETRY=off turns FastAPI's
 telemetry check off.
 """
 
@@ -14,9 +14,9 @@ if listed := os.environ.get("BENCH_MODULES"):
         with contextlib.suppress(ImportError):
             importlib.import_module(_name)
 
-import uvicorn
 from fastapi import FastAPI
 from models import Item, ItemIn, make
+from yardstick import serve
 
 _OFF = {"telemetry": {"tracing": False, "metrics": False}}
 app = FastAPI(**(_OFF if os.environ.get("BENCH_TELEMETRY") == "off" else {}))
@@ -47,15 +47,4 @@ async def read_bench(item_id: int) -> Item:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=int(os.environ["BENCH_PORT"]),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        log_level="warning",
-    )
+    serve(app)

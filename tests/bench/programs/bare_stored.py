@@ -1,18 +1,18 @@
 """The yardstick of database routes: FastAPI and SQLAlchemy alone, the same models, statements and transactions.
 
-BENCH_PORT says where, DATABASE_URL on which database. On SQLite the connection is prepared as every guide says: WAL, a
+DATABASE_URL says on which database. On SQLite the connection is prepared as every guide says: WAL, a
 transaction that takes the lock as it begins.
 """
 
 import os
 from typing import Any
 
-import uvicorn
 from app.api.v1.items.schemas import ItemOut
 from app.domains.items.models import Item
 from fastapi import FastAPI
 from sqlalchemy import event
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, create_async_engine
+from yardstick import serve
 
 app = FastAPI()
 _URL = os.environ["DATABASE_URL"]
@@ -66,15 +66,4 @@ async def change_stored() -> ItemOut:
 
 
 if __name__ == "__main__":
-    uvicorn.run(
-        app,
-        host="127.0.0.1",
-        port=int(os.environ["BENCH_PORT"]),
-        loop="uvloop",
-        http="httptools",
-        ws="none",
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        log_level="warning",
-    )
+    serve(app)
