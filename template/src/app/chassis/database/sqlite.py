@@ -83,26 +83,22 @@ def _engine(url: str, file: _File, size: int, wait_seconds: float, *, begin: str
         cursor.close()
         file.opened()
 
-    @event.listens_for(engine.sync_engine, "checkout")
-    def _lent(_connection: Any, _record: Any, _proxy: Any) -> None:
-        file.check()
-
-    @event.listens_for(engine.sync_engine, "reset")
-    def _given_back(connection: Any, _record: Any, state: Any) -> None:
-        # Instead of the pool's own rollback, which would cross to the connection's thread each time for nothing.
-        if not state.terminate_only and connection.driver_connection.in_transaction:
-            connection.rollback()
-
-    @event.listens_for(engine.sync_engine, "handle_error")
-    def _failed(context: Any) -> DataError | None:
-        error = context.original_exception
-        if not isinstance(error, OverflowError):
-            return None
-        # The driver's own check of a number is no error of the database to SQLAlchemy.
-        return DataError(context.statement, context.parameters, error, hide_parameters=True)
-
-    @event.listens_for(engine.sync_engine, "begin")
-    def _begins(connection: Any) -> None:
-        connection.exec_driver_sql(begin)
-
+    event.listen(engine.sync_engine, "checkout", lambda *_: file.check())
+    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    event.listen(engine.sync_engine, "reset", _give_back)
+    event.listen(engine.sync_engine, "handle_error", _tell_overflow)
     return engine
+
+
+def _give_back(connection: Any, _record: Any, state: Any) -> None:
+    """Instead of the pool's own rollback, which would cross to the connection's thread each time for nothing."""
+    if not state.terminate_only and connection.driver_connection.in_transaction:
+        connection.rollback()
+
+
+def _tell_overflow(context: Any) -> DataError | None:
+    """The driver's own check of a number is no error of the database to SQLAlchemy."""
+    error = context.original_exception
+    if not isinstance(error, OverflowError):
+        return None
+    return DataError(context.statement, context.parameters, error, hide_parameters=True)
