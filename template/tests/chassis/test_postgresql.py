@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import pytest
 from sqlalchemy import text
@@ -20,7 +21,7 @@ from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from app.chassis.database import WriteWork
 from app.chassis.database.engine import Database
-from app.chassis.database.failures import told
+from app.chassis.database.failures import DATABASE_ERRORS, told
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.errors import ServiceError
 from app.chassis.testing import ServiceProcess
@@ -188,6 +189,39 @@ def test_connection_lost_while_saving_is_no_refusal(database_url: str, *, is_ask
     error = asyncio.run(scenario())
     assert error is not None
     assert error.code == ("internal" if is_asked else "unavailable")
+
+
+FAREWELL = b"SFATAL\0VFATAL\0C57P01\0Mterminating connection due to administrator command\0\0"
+
+
+def test_farewell_of_the_server_is_an_outage(database_url: str) -> None:
+    """Its message has come, the end of the connection has not: never lent, and 503 in the middle of a request."""
+
+    async def driver_of(work: WriteWork) -> Any:
+        return (await (await work.session.connection()).get_raw_connection()).driver_connection
+
+    def bid_farewell(driver: Any) -> None:
+        driver._protocol.data_received(b"E" + (len(FAREWELL) + 4).to_bytes(4, "big") + FAREWELL)
+
+    async def scenario() -> None:
+        database = Database(DatabaseSettings(database_url=database_url, database_pool_size=1))
+        try:
+            async with WriteWork.on(database) as work:
+                driver = await driver_of(work)
+            bid_farewell(driver)
+            async with WriteWork.on(database) as work:
+                assert await work.session.scalar(text("SELECT 1")) == 1
+                bid_farewell(await driver_of(work))
+                with pytest.raises(DATABASE_ERRORS) as caught:
+                    await work.session.execute(text("SELECT 1"))
+                error = told(caught.value)
+                assert error is not None
+                assert error.code == "unavailable"
+                await work.finish(is_good=False)
+        finally:
+            await database.close()
+
+    asyncio.run(scenario())
 
 
 def test_replicas_that_start_at_once_migrate_one_by_one(database_url: str) -> None:

@@ -10,7 +10,7 @@ from app.chassis.errors import ConflictError, FieldProblem, InvalidError, Servic
 
 __all__ = ["DATABASE_ERRORS", "told"]
 
-DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError)
+DATABASE_ERRORS = (SQLAlchemyError, asyncpg.PostgresError, asyncpg.InterfaceError, asyncpg.InternalClientError)
 """What may be raised; the driver's own errors come through where a connection dies as it is made."""
 
 # Source: https://www.sqlite.org/rescode.html

@@ -15,6 +15,13 @@ from app.chassis.errors import UnavailableError
 
 __all__ = ["postgresql_engines"]
 
+_DRIVER_ERRORS = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresError,
+    asyncpg.InterfaceError,
+    asyncpg.InternalClientError,  # the server's farewell has come and its end of the connection has not
+)
 _QUOTED = re.compile(r""""[^"]*"|: (?s:.*?)(?= \(value out of \w+ range\)\Z|\Z)""")
 
 
@@ -50,7 +57,7 @@ async def _connect(*arguments: Any, **options: Any) -> Any:
     """Raises UnavailableError: the driver tells of a server that is gone or full in errors of five families."""
     try:
         return await asyncpg.connect(*arguments, **options)
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _DRIVER_ERRORS as error:
         raise UnavailableError(
             "the database does not answer", expected="the same request, a little later", retry_after=1
         ) from error
@@ -66,7 +73,7 @@ def _require_alive(ping_seconds: float | None, connection: Any, record: Any, _pr
         return
     try:
         connection.run_async(lambda driver: driver.execute("SELECT 1", timeout=ping_seconds))
-    except (OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError) as error:
+    except _DRIVER_ERRORS as error:
         raise InvalidatePoolError("does not answer") from error
 
 
