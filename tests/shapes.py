@@ -7,7 +7,7 @@ from typing import Annotated, Any, Literal
 from uuid import UUID, uuid4
 
 from app.chassis.errors import InvalidError, NotFoundError
-from app.chassis.http import MAX_ID, Router, Schema, fails_with
+from app.chassis.http import MAX_ID, RequiredIdempotencyKey, Router, Schema, fails_with
 from fastapi import Query, Response
 from fastapi.responses import StreamingResponse
 from pydantic import Field
@@ -127,6 +127,11 @@ async def read_line(parcel_id: UUID, number: int) -> Line:
 
 @router.post("/lines")
 async def count_lines(body: list[Line]) -> Count:
+    return Count(number=len(body))
+
+
+@router.post("/orders", status_code=201)
+async def order_lines(body: list[Line], _key: RequiredIdempotencyKey) -> Count:
     return Count(number=len(body))
 
 

@@ -204,7 +204,8 @@ async def good_union(work: ReadWork, isbn: str, title: str) -> Sequence[Any]:
 
 
 async def good_walk(work: ReadWork, part: Part) -> Slice[Book]:
-    return await _BY_ISBN.slice(work, select(Book), part, count_to=500)
+    wanted = select(Book).where(Book.year > 0)
+    return await _BY_ISBN.slice(work, wanted, part, count_to=500)
 
 
 async def good_rows(work: WriteWork, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from copy import deepcopy
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import pytest
 
@@ -75,7 +76,8 @@ def test_recorded_answers_are_the_examples_of_the_contract(contracts: dict[str, 
 
 
 def test_mock_answers_with_what_is_recorded(tmp_path: Path, contracts: dict[str, Any], team_service: Team) -> None:
-    """`python -m app mock` needs no database; `Prefer` chooses a case, and input is checked as ever."""
+    """`python -m app mock` needs no database, for a key neither; `Prefer` chooses a case, input is checked as ever."""
+    key = {"Idempotency-Key": "one-for-all"}
     with ServiceProcess(tmp_path, module="app", command="mock") as service:
         client = service.client(contracts)
         assert client.request("GET", "/readyz").status == 200
@@ -93,12 +95,12 @@ def test_mock_answers_with_what_is_recorded(tmp_path: Path, contracts: dict[str,
                     sent.path,
                     json_body=sent.body,
                     body=sent.text.encode() if sent.text else None,
-                    headers={"Prefer": f"example={case.name}"} | headers | case.request.headers,
+                    headers={"Prefer": f"example={case.name}", **key} | headers | case.request.headers,
                 )
                 assert answer.status == case.response.status, (case.file, answer)
                 if case.response.body is not None and "data" in case.response.body:
                     assert answer.data == case.response.body["data"]
-                    by_status = {"Prefer": f"code={case.response.status}"} | headers | case.request.headers
+                    by_status = {"Prefer": f"code={case.response.status}", **key} | headers | case.request.headers
                     again = client.request(case.request.method, sent.path, json_body=sent.body, headers=by_status)
                     assert again.status == case.response.status
                 elif case.response.body is not None:
@@ -198,7 +200,8 @@ def test_undeclared_answer_fails_the_test_that_got_it(
                 silent = deepcopy(contract)
                 del silent["paths"][operation.template][operation.method.lower()]["responses"]["422"]
                 client = service.client({version: silent})
-                headers = team_service.headers(operation.method, operation.template) | {"If-Match": "*"}
+                headers = team_service.headers(operation.method, operation.template)
+                headers |= {"If-Match": "*", "Idempotency-Key": uuid4().hex}
                 with pytest.raises(AssertionError, match="does not declare"):
                     client.request(operation.method, f"/{version}{operation.template}", json_body=[], headers=headers)
                 return

@@ -76,6 +76,18 @@ def test_key_that_is_none_is_refused(client: Client, key: str) -> None:
     assert rows(client) == before + 1
 
 
+def test_two_keys_are_none(service: ServiceProcess) -> None:
+    """Which of two lines would count?"""
+    connection = http.client.HTTPConnection("127.0.0.1", int(service.url.rpartition(":")[2]))
+    with closing(connection):
+        connection.putrequest("POST", "/-probe/keyed")
+        for value in ("a", "b"):
+            connection.putheader("Idempotency-Key", value)
+        connection.endheaders()
+        answer = json.loads(connection.getresponse().read())
+    assert answer["error"]["code"] == "idempotency_key_malformed"
+
+
 def test_route_may_want_a_key(client: Client) -> None:
     """Its absence has a code; and an answer in parts, which cannot be kept, is a mistake of the route."""
     answer = client.request("POST", "/-probe/must-be-keyed")

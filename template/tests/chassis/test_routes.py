@@ -3,6 +3,7 @@
 import json
 import re
 from typing import Annotated, Any
+from uuid import uuid4
 
 import pytest
 from fastapi import FastAPI
@@ -63,7 +64,7 @@ def test_bodies_are_read_strictly_everywhere(client: Client, contracts: dict[str
     for method, path, template, operation in operations(contracts):
         if "application/json" not in operation.get("requestBody", {}).get("content", {}):
             continue
-        headers = team_service.headers(method, template) | {"If-Match": "*"}
+        headers = team_service.headers(method, template) | {"If-Match": "*", "Idempotency-Key": uuid4().hex}
         typed = headers | {"Content-Type": "application/json"}
         for body, sent, code in [
             (b'{"cut', typed, "json_malformed"),

@@ -18,6 +18,7 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.chassis.errors import FieldProblem, error_kinds
 from app.chassis.http.codes import TABLE, CodedHTTPError
+from app.chassis.http.idempotency import only_look_at_keys
 from app.chassis.http.recordings import Case, cases_of
 
 __all__ = ["mock"]
@@ -44,6 +45,7 @@ def mock(service: Any, folder: Path) -> None:
                     for case in cases
                     if case.operation == (route.operation_id or route.name) and case.response is not None
                 ]
+                only_look_at_keys(route.dependant)
                 route.dependant.call = _answering(own, is_async=inspect.iscoroutinefunction(route.endpoint))
     service.state.health.checks.clear()
     service.add_middleware(_Preference)

@@ -128,15 +128,20 @@ def proposals(folder: Path, contract: dict[str, Any]) -> Iterator[Case]:
         yield from _proposals(folder, operation, contract)
 
 
+def _is_key(name: str) -> bool:
+    return name.lower() == "idempotency-key"
+
+
 def _proposals(folder: Path, operation: Operation, contract: dict[str, Any]) -> Iterator[Case]:
     about = operation.about
-    headers = [p["name"] for p in about.get("parameters", ()) if p["in"] == "header"]
+    headers = {p["name"]: p for p in about.get("parameters", ()) if p["in"] == "header"}
     match = {name: "*" for name in headers if name.lower() == "if-match"}
+    keys = {name: f"recorded-{operation.id}" for name, p in headers.items() if p.get("required") and _is_key(name)}
     content = about.get("requestBody", {}).get("content", {}).get("application/json")
     body = plausible_value(content["schema"], contract) if content else None
 
     def case(name: str, path: str, **more: Any) -> Case:
-        members = {"method": operation.method, "path": path, "headers": match, "body": body} | more
+        members = {"method": operation.method, "path": path, "headers": match | keys, "body": body} | more
         request = Sent.model_validate(members)
         return Case(request=request, file=folder / operation.id / f"{name}.json")
 
@@ -145,7 +150,7 @@ def _proposals(folder: Path, operation: Operation, contract: dict[str, Any]) -> 
     if content:
         yield case("validation_failed", paths[0], body=[])
     if match:
-        yield case("precondition_required", paths[0], headers={})
+        yield case("precondition_required", paths[0], headers=keys)
     if any(name.lower() == "if-none-match" for name in headers):
         yield from (case("not_modified", path, headers={"If-None-Match": "*"}) for path in paths)
     for code in about["responses"].get("404", {}).get("content", {}).get("application/json", {}).get("examples", ()):

@@ -97,7 +97,7 @@ class Order:
         self._is_down = [down for _, down in sorted_by]
 
     async def slice(
-        self, work: ReadWork, statement: Select[tuple[T]], part: Part, *, count_to: int | None = None
+        self, work: ReadWork, statement: Select[T], part: Part, *, count_to: int | None = None
     ) -> Slice[T]:
         """The rows of `statement`, which selects one thing in no order, that the part asks for.
 

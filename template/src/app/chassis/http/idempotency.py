@@ -20,7 +20,7 @@ from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.failures import REQUIRED
 from app.chassis.http.work import Write
 
-__all__ = ["Claim", "IdempotencyKey", "Replay", "RequiredIdempotencyKey", "takes_key"]
+__all__ = ["Claim", "IdempotencyKey", "Replay", "RequiredIdempotencyKey", "only_look_at_keys", "takes_key"]
 
 _KEY = re.compile(r'"?([!#-~]{1,255})"?')  # a token, or the string of the draft
 _DECLARED = {"pattern": '^"?[!#-~]{1,255}"?$', "maxLength": 257}
@@ -57,24 +57,21 @@ class Claim:
 
 
 async def _claim(request: Request, work: Write, key: _Given = None) -> None:
-    if key is None:
+    sane = _sane(request, key)
+    if sane is None:
         return
     exchange: Exchange = request.scope["exchange"]
-    sane = _KEY.fullmatch(key.strip())
-    if sane is None:
-        raise CodedHTTPError("idempotency_key_malformed", expected=_EXPECTED)
-    exchange.has_idempotency_key = True
     subject = exchange.caller.subject
     max_age = timedelta(hours=request.app.state.settings.idempotency_keep_hours)
     fingerprint = await _fingerprint(request)
     try:
-        kept = await find(work, subject, sane[1], max_age)
+        kept = await find(work, subject, sane, max_age)
     except InFlightError:
         raise CodedHTTPError(
             "idempotency_key_in_use", expected="the same request, a little later", headers={"Retry-After": "1"}
         ) from None
     if kept is None:
-        exchange.claim = Claim(work, subject, sane[1], fingerprint)
+        exchange.claim = Claim(work, subject, sane, fingerprint)
     elif kept.fingerprint == fingerprint:
         raise Replay(kept)
     else:
@@ -82,9 +79,33 @@ async def _claim(request: Request, work: Write, key: _Given = None) -> None:
 
 
 async def _required(request: Request, work: Write, key: _Wanted = None) -> None:
+    await _claim(request, work, _given(key))
+
+
+def _given(key: str | None) -> str:
     if key is None:
         raise CodedHTTPError("idempotency_key_required", expected=_EXPECTED)
-    await _claim(request, work, key)
+    return key
+
+
+def _sane(request: Request, key: str | None) -> str | None:
+    """The key, which must be sent once."""
+    if key is None:
+        return None
+    sane = _KEY.fullmatch(key.strip())
+    if sane is None or len(request.headers.getlist("idempotency-key")) > 1:
+        raise CodedHTTPError("idempotency_key_malformed", expected=_EXPECTED)
+    exchange: Exchange = request.scope["exchange"]
+    exchange.has_idempotency_key = True
+    return sane[1]
+
+
+async def _looked_at(request: Request, work: Write, key: _Given = None) -> None:  # noqa: ARG001  # as the one it replaces
+    _sane(request, key)
+
+
+async def _required_and_looked_at(request: Request, work: Write, key: _Wanted = None) -> None:  # noqa: ARG001  # as above
+    _sane(request, _given(key))
 
 
 async def _fingerprint(request: Request) -> str:
@@ -98,6 +119,16 @@ async def _fingerprint(request: Request) -> str:
 def takes_key(dependant: Dependant) -> bool:
     """Whether a route has one of the parameters below."""
     return dependant.call in (_claim, _required) or any(map(takes_key, dependant.dependencies))
+
+
+def only_look_at_keys(dependant: Dependant) -> None:
+    """From now on a route asks no more of a key than its form, as the mock does: nothing is kept, nothing is found."""
+    for inner in dependant.dependencies:
+        if inner.call is _claim:
+            inner.call = _looked_at
+        elif inner.call is _required:
+            inner.call = _required_and_looked_at
+        only_look_at_keys(inner)
 
 
 IdempotencyKey = Annotated[None, Depends(_claim)]
