@@ -14,7 +14,7 @@ SCHEMAS = "src/app/api/v1/items/schemas.py"
 ERRORS = "src/app/domains/items/errors.py"
 
 # What the released service has beyond the sample, so that everything can be narrowed.
-RELEASED = (ROUTES, "paging: Paging)", 'paging: Paging, kind: Literal["tool", "part"] = "tool")')
+RELEASED = (ROUTES, "paging: CursorPaging)", 'paging: CursorPaging, kind: Literal["tool", "part"] = "tool")')
 
 NEW_ROUTE = '@router.get("/{item_id}/name")\nasync def read_name(item_id: ItemId) -> str:\n    return "name"\n\n\n'
 

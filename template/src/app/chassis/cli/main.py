@@ -103,6 +103,7 @@ def migrate(
     from alembic.util import CommandError
     from sqlalchemy.exc import SQLAlchemyError
 
+    from app.chassis.database.applying import RevisionError
     from app.chassis.database.migrations import migrate as migrate_to
     from app.chassis.errors import UnavailableError
 
@@ -113,6 +114,8 @@ def migrate(
         lines = asyncio.run(migrate_to(database, to))
     except CommandError as error:
         fail(f"not migrated: {error}; expected head, base, -1 or one of the numbers in migrations/versions/")
+    except RevisionError as error:
+        fail(f"not migrated: {error}", 1)
     except (SQLAlchemyError, UnavailableError) as error:
         reason = error.__cause__ if isinstance(error, UnavailableError) else error.args[0]
         fail(f"not migrated: {reason}; expected a database that DATABASE_URL can open and write", 1)

@@ -1,6 +1,6 @@
 """Moves the database forwards and back: first each chassis room, then the team's tables.
 
-May import about, autogenerate, engine, features, revisions, settings.
+May import about, applying, autogenerate, engine, features, revisions, settings.
 
 A chassis room keeps its own tables, revisions and version table; the team's autogenerate never sees `chassis_*`.
 """
@@ -24,6 +24,7 @@ from sqlalchemy import Connection, text
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from app.chassis.about import project_root
+from app.chassis.database.applying import keeping_references, telling_which, without_references
 from app.chassis.database.autogenerate import rendered_type, tell_if_empty
 from app.chassis.database.engine import Database
 from app.chassis.database.revisions import TEAM, revisions, rooms, version_table
@@ -34,6 +35,7 @@ from app.chassis.settings import load_settings
 __all__ = ["config_of", "migrate", "new_revision", "run_env"]
 
 _TURN = 0x706C756D62  # any number that other programs on the same database do not take
+_TURN_SECONDS = 0.2
 
 
 def config_of(room: MigrationRoom, connection: Connection | None = None) -> Config:
@@ -62,6 +64,9 @@ def _run(connection: Connection | None, room: MigrationRoom) -> None:
     def is_ours(name: str | None, kind: str, _parents: Any) -> bool:
         return kind != "table" or not (name or "").startswith("chassis_") or room.name != TEAM
 
+    after_each = None
+    if connection is not None and connection.dialect.name == "sqlite":
+        after_each = keeping_references(connection)
     context.configure(
         connection=connection,
         dialect_name="postgresql",  # for want of a connection
@@ -73,6 +78,7 @@ def _run(connection: Connection | None, room: MigrationRoom) -> None:
         render_as_batch=True,  # SQLite changes a column by copying the table
         compare_server_default=True,
         process_revision_directives=tell_if_empty,
+        on_version_apply=after_each,
         transactional_ddl=True,  # both engines can; SQLite only if it is told to
         transaction_per_migration=True,  # so that a revision may step out of its own: CREATE INDEX CONCURRENTLY
     )
@@ -83,19 +89,21 @@ def _run(connection: Connection | None, room: MigrationRoom) -> None:
 async def _with_database(database: Database, action: Any) -> Any:
     try:
         async with database.writer.connect() as connection:
-            if database.is_postgresql:
-                await _take_turns(connection)
+            await (_take_turns if database.is_postgresql else without_references)(connection)
             return await connection.run_sync(action)
     finally:
         await database.close()
 
 
 async def _take_turns(connection: AsyncConnection) -> None:
-    """Replicas that start at once migrate one by one. A lock is waited for a little only: behind it all others wait."""
-    wait = await connection.scalar(text("SELECT current_setting('lock_timeout')"))
-    for statement in ("SET lock_timeout = 0", "SET statement_timeout = 0", f"SELECT pg_advisory_lock({_TURN})"):
-        await connection.execute(text(statement))
-    await connection.execute(text(f"SET lock_timeout = '{wait}'"))
+    """Replicas that start at once migrate one by one; a statement may take its time.
+
+    Who waited within a statement would hold a snapshot, for which `CREATE INDEX CONCURRENTLY` of the first one waits.
+    """
+    await connection.execute(text("SET statement_timeout = 0"))
+    while not await connection.scalar(text(f"SELECT pg_try_advisory_lock({_TURN})")):
+        await connection.commit()
+        await asyncio.sleep(_TURN_SECONDS)
     await connection.commit()
 
 
@@ -138,7 +146,8 @@ def _move(connection: Connection, room: MigrationRoom, to: str) -> tuple[str, bo
             raise CommandError(f"the database is at {before}, which this release does not have")
         return f"{room.name}: {before}, of a newer release: left as it is", True
     move = command.downgrade if _is_back(config, before, to) else command.upgrade
-    move(config, to)
+    with telling_which(room.folder):
+        move(config, to)
     after = _current(connection, room)
     return f"{room.name}: {before or 'nothing'} -> {after or 'nothing'}", before != after
 

@@ -1,8 +1,7 @@
-"""The SQL that revisions would send to PostgreSQL, told without a database. May import database, features, http."""
+"""The SQL that revisions would send to PostgreSQL, told without a database. May import database, features."""
 
 import re
 import sys
-import traceback
 import warnings
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -12,9 +11,9 @@ from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationStep
 from alembic.script import ScriptDirectory
 
+from app.chassis.database.applying import place_in
 from app.chassis.database.migrations import config_of
 from app.chassis.features import MigrationRoom
-from app.chassis.http.recordings import shown
 
 __all__ = ["LocksError", "Statement", "rendered"]
 
@@ -78,9 +77,7 @@ def rendered(room: MigrationRoom, names: Collection[str]) -> list[Statement]:
             warnings.filterwarnings("error", "Revision .* is present more than once")
             script.run_env()
     except Exception as error:  # noqa: BLE001  # the team's code may raise anything; where it happened is what helps
-        places = [(one.filename, one.lineno) for one in traceback.extract_tb(error.__traceback__)]
-        places += [(error.filename, error.lineno)] if isinstance(error, SyntaxError) and error.filename else []
-        where = [f"{shown(Path(file))}:{line}: " for file, line in places if room.folder in Path(file).parents]
-        told = f"{''.join(where[-1:])}{type(error).__name__}: {' '.join(str(error).split())}"
+        place = place_in(room.folder, error)
+        told = f"{place + ': ' if place else ''}{type(error).__name__}: {' '.join(str(error).split())}"
         raise LocksError(f"{told}; expected {_OFFLINE if sent.file != Path() else _LOADS}") from None
     return sent

@@ -18,6 +18,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from app.chassis.data.rehearsal.census import Tables, census
+from app.chassis.database.applying import RevisionError
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.revisions import revisions, rooms
@@ -124,7 +125,7 @@ def _words(error: Exception) -> str:
     """What the database or the revision said, without a value of a row."""
     if isinstance(error, DBAPIError):
         return re.sub(r"<class '[^']*'>: ", "", str(error.orig)).splitlines()[0]
-    if isinstance(error, CommandError | UnavailableError):
+    if isinstance(error, CommandError | RevisionError | UnavailableError):
         return str(error)
     at = [frame for frame in traceback.extract_tb(error.__traceback__) if "versions" in Path(frame.filename).parts]
     return f"{type(error).__name__}" + (f" in {Path(at[-1].filename).name}, line {at[-1].lineno}" if at else "")
