@@ -1,5 +1,7 @@
 """The database of the service, whichever it is. May import postgresql, settings, sqlite."""
 
+import math
+
 from sqlalchemy import text
 from sqlalchemy.ext.asyncio import AsyncSession
 
@@ -16,6 +18,8 @@ class Database:
     def __init__(self, settings: DatabaseSettings) -> None:
         self.url = settings.database_url
         self.is_postgresql = is_postgresql(self.url)
+        # SQLite's commit ends by itself, and nobody could take it back.
+        self.commit_seconds = settings.database_statement_timeout_seconds if self.is_postgresql else math.inf
         self.writer, self.reader = (postgresql_engines if self.is_postgresql else sqlite_engines)(settings)
 
     def read_session(self) -> AsyncSession:

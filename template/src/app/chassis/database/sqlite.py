@@ -84,16 +84,47 @@ def _engine(url: str, file: _File, size: int, wait_seconds: float, *, begin: str
         file.opened()
 
     event.listen(engine.sync_engine, "checkout", lambda *_: file.check())
-    event.listen(engine.sync_engine, "begin", lambda connection: connection.exec_driver_sql(begin))
+    @event.listens_for(engine.sync_engine, "begin")
+    def _begins(connection: Any) -> None:
+        if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":
+            connection.exec_driver_sql(begin)
+
+    event.listen(engine.sync_engine, "before_cursor_execute", _note_stream)
     event.listen(engine.sync_engine, "reset", _give_back)
+    event.listen(engine.sync_engine, "invalidate", _end)
     event.listen(engine.sync_engine, "handle_error", _tell_overflow)
     return engine
 
 
-def _give_back(connection: Any, _record: Any, state: Any) -> None:
-    """Instead of the pool's own rollback, which would cross to the connection's thread each time for nothing."""
-    if not state.terminate_only and connection.driver_connection.in_transaction:
+def _note_stream(connection: Any, cursor: Any, *_: Any) -> None:
+    if cursor.server_side:
+        connection.info.setdefault("streams", []).append(cursor)
+
+
+def _give_back(connection: Any, record: Any, state: Any) -> None:
+    """Instead of the pool's own rollback, which would cross to the connection's thread each time for nothing.
+
+    A stream that was not read to its end would hold its moment of the data for whoever comes next.
+    """
+    streams = record.info.pop("streams", ())
+    if state.terminate_only:
+        return
+    for cursor in streams:
+        cursor.close()
+    if connection.driver_connection.in_transaction:
         connection.rollback()
+
+
+def _end(connection: Any, record: Any, _error: Any) -> None:
+    """Whoever asked is gone: the statement ends now, and its lock with it, not when its cursor is collected."""
+    driver = connection.driver_connection
+    database, queue = driver._connection, driver._tx  # noqa: SLF001  # there is no way that does not wait
+    if database is None:
+        return
+    database.interrupt()
+    cursors = [stream._cursor for stream in record.info.pop("streams", ())]  # noqa: SLF001  # as above
+    for action in (*(one._cursor.close for one in cursors if one is not None), database.rollback):  # noqa: SLF001
+        queue.put_nowait((None, action))  # on the connection's own thread, before the close that follows
 
 
 def _tell_overflow(context: Any) -> DataError | None:

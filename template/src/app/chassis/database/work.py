@@ -17,6 +17,9 @@ from app.chassis.errors import ServiceError
 __all__ = ["ReadWork", "WriteWork"]
 
 
+_FAREWELL_SECONDS = 5.0  # for a connection that is given up in the middle of a commit
+
+
 class ReadWork:
     """A consistent look at the data; the database refuses writes. Ends with the request that asked for it."""
 
@@ -81,10 +84,15 @@ class WriteWork(ReadWork):
     async def _commit(self, session: AsyncSession) -> None:
         """Commit to the end: the database's own thread would go on, whoever is cancelled here."""
         commit = asyncio.ensure_future(session.commit())
+        until = asyncio.get_running_loop().time() + self._database.commit_seconds
         try:
-            while not commit.done():
+            while not commit.done() and (left := until - asyncio.get_running_loop().time()) > 0:
                 with suppress(asyncio.CancelledError):
-                    await asyncio.shield(commit)
+                    await asyncio.wait({commit}, timeout=left)
+            if not commit.done():
+                commit.cancel()
+                await asyncio.wait({commit}, timeout=_FAREWELL_SECONDS)
+                raise ServiceError("the database did not say whether it saved")
             commit.result()
         except DBAPIError as error:
             if not error.connection_invalidated or isinstance(error, InterfaceError):  # then it was never asked

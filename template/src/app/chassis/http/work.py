@@ -44,11 +44,12 @@ async def finish_works(exchange: Exchange, *, is_good: bool) -> None:
     Once a commit begins the request timeout no longer strikes, so a 504 always means: nothing was saved.
     """
     works, exchange.works = exchange.works, {}
-    if is_good:
-        exchange.disarm_deadline()
-    left = list(works.values())
+    # What is saved comes last: a reader that fails after it would say "try again" of a thing that is done.
+    left = sorted(works.values(), key=lambda work: isinstance(work, WriteWork))
     try:
         while left:
+            if is_good and isinstance(left[0], WriteWork):
+                exchange.disarm_deadline()
             await left.pop(0).finish(is_good=is_good)
     finally:
         for work in left:  # one failed: the others are rolled back, and no connection stays out
