@@ -1,7 +1,8 @@
 """Reads and executes a page of the runbook. Standard library only.
 
 A page: `## Name`, fields `- **Owner:** …`, a ```console block, a ```console rollback block; fields above the
-first procedure hold for all. In a block `$ ` begins a command, `> ` continues it; the rest is what it prints:
+first procedure hold for all. `- **Input:** `NAME`, …` is a variable that the operator sets by hand between two blocks;
+who rehearses gives its value. In a block `$ ` begins a command, `> ` continues it; the rest is what it prints:
 `...` stands for any text in a line or, alone, for any lines; a last `[n]` is the exit status if it is not 0.
 """
 
@@ -32,6 +33,11 @@ class Procedure:
     fields: dict[str, str]
     commands: list[Command] = field(default_factory=list)
     rollback: list[Command] = field(default_factory=list)
+
+    @property
+    def inputs(self) -> list[str]:
+        """Names of the variables that the operator sets by hand."""
+        return re.findall(r"`([A-Z_]+)`", self.fields.get("Input", ""))
 
 
 def read(text: str) -> list[Procedure]:

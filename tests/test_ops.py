@@ -1,6 +1,7 @@
 """The programs of a rendered service's ops/ folder find what the settings name, and leave alone what they do not."""
 
 import fcntl
+import re
 import sqlite3
 import subprocess
 import sys
@@ -59,8 +60,52 @@ def test_backup_takes_the_file_the_settings_name(tmp_path: Path, line: str, path
     assert "-wal" not in {file.name[-4:] for file in (tmp_path / "my copies").iterdir()}
     write(tmp_path / path, 2)
     restored = run(tmp_path, "restore.py", "--yes", str(backup))
-    assert (restored.returncode, restored.stderr) == (0, "")
+    assert restored.returncode == 0, restored.stderr
     assert rows(tmp_path / path) == [1]
+
+
+def test_restore_lists_the_backups_of_the_folder_that_is_named(tmp_path: Path) -> None:
+    """The newest is last; what is no backup is not there; none is one line and exit code 1."""
+    (tmp_path / ".env").write_text("BACKUP_FOLDER='my copies'\n")
+    none = run(tmp_path, "restore.py", "--list")
+    assert (none.returncode, none.stdout, none.stderr.count("\n")) == (1, "", 1)
+    assert "no backup in my copies" in none.stderr
+    write(tmp_path / "var/app.db", 1)
+    made = [run(tmp_path, "backup.py").stdout.removeprefix("written: ").partition(" (")[0] for _ in range(2)]
+    (tmp_path / "my copies/notes.db").write_text("mine")
+    assert run(tmp_path, "restore.py", "--yes", made[0]).returncode == 0
+    listed = run(tmp_path, "restore.py", "--list")
+    lines = listed.stdout.splitlines()
+    assert (listed.returncode, listed.stderr, len(lines)) == (0, "", 3)
+    assert [line.partition(" (")[0] for line in lines[:2]] == made
+    assert "-before-restore.db (" in lines[2]
+    for arguments in ((), ("--list", made[0])):
+        assert run(tmp_path, "restore.py", *arguments).returncode == 2
+
+
+def test_restore_says_what_it_does_and_what_comes_next(tmp_path: Path) -> None:
+    """A line a step on standard error; a backup of an older revision is to be migrated; the way back can be pasted."""
+    (tmp_path / "migrations/versions").mkdir(parents=True)
+    for number, before in ((1, "None"), (2, '"0001"'), (3, '("0002",)')):
+        text = f'revision: str = "000{number}"\ndown_revision = {before}\n'
+        (tmp_path / f"migrations/versions/000{number}_.py").write_text(text)
+    write(tmp_path / "var/app.db", 1)
+    with closing(sqlite3.connect(tmp_path / "var/app.db")) as database, database:
+        database.execute("CREATE TABLE alembic_version (version_num TEXT)")
+        database.execute("INSERT INTO alembic_version VALUES ('0003')")
+    for revision, words in (("0003", ""), ("0001", " (the backup is of revision 0001, this release is at 0003)")):
+        with closing(sqlite3.connect(tmp_path / "var/app.db")) as database, database:
+            database.execute("UPDATE alembic_version SET version_num = ?", [revision])
+        backup = (
+            run(tmp_path, "backup.py", BACKUP_FOLDER="my copies").stdout.removeprefix("written: ").partition(" (")[0]
+        )
+        done = run(tmp_path, "restore.py", "--yes", backup, BACKUP_FOLDER="my copies")
+        assert f"\nnext: make migrate{words}, then start the service\n" in done.stdout
+        back = re.search(r"\nto go back: make restore FROM='(my copies/.*-before-restore\.db)' YES=1\n", done.stdout)
+        assert back is not None
+        assert (tmp_path / back[1]).exists()
+        steps = ["reading the database", "copying aside what is there", "loading the backup", "comparing"]
+        assert done.stderr.splitlines() == [f"reading {backup}", *steps]
 
 
 def test_environment_wins_over_the_file(tmp_path: Path) -> None:

@@ -2,8 +2,10 @@
 
 import shutil
 import socket
+import sqlite3
 import subprocess
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,8 @@ from conftest import ROOT, Render
 from tools import require, user_environment
 
 PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
+NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER")
+NAMES = "SELECT name FROM items ORDER BY name"
 PROCEDURES = [one.name for page in PAGES for one in runbook.read(page.read_text(encoding="utf-8"))]
 
 
@@ -37,9 +41,10 @@ def service(request: pytest.FixtureRequest, installed: Path) -> tuple[Path, dict
     if request.param == ".env":
         shutil.rmtree(installed / "var")
         named["DATABASE_URL"] = "'sqlite+aiosqlite:///./var/other place/orders.db'"
+        named["BACKUP_FOLDER"] = "'var/other copies'"
         (installed / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
         named = {}
-    environment = {name: value for name, value in user_environment().items() if name not in ("PORT", "DATABASE_URL")}
+    environment = {name: value for name, value in user_environment().items() if name not in NAMED}
     environment |= named
     subprocess.run(["make", "migrate"], cwd=installed, env=environment, check=True, capture_output=True)
     return installed, environment
@@ -65,12 +70,40 @@ def execute(commands: list[runbook.Command], service: tuple[Path, dict[str, str]
     return []
 
 
+def ask(folder: Path, *statements: str) -> list[str]:
+    """Run statements on the service's database; return what the last one finds."""
+    path = next(path for path in (folder / "var/other place/orders.db", folder / "var/app.db") if path.exists())
+    with closing(sqlite3.connect(path)) as database, database:
+        return [row[0] for statement in statements for row in database.execute(statement)]
+
+
+def lost(service: tuple[Path, dict[str, str]]) -> str:
+    """Save three items, make a backup, lose two, make another backup, of the damage; return the first one's path."""
+    folder, environment = service
+    save = (
+        "INSERT OR IGNORE INTO items (name, contact_email, quantity, version, created_at, updated_at) "
+        "SELECT column1, 'ada@example.com', 1, 1, '2026-01-01 00:00:00', '2026-01-01 00:00:00' "
+        "FROM (VALUES ('one'), ('two'), ('three'))"
+    )
+    made = []
+    for statement in (save, "DELETE FROM items WHERE name <> 'one'"):
+        ask(folder, statement)
+        done = subprocess.run(
+            ["make", "backup"], cwd=folder, env=environment, capture_output=True, text=True, check=True
+        )
+        made.append(done.stdout.removeprefix("written: ").partition(" (")[0])
+    return made[0]
+
+
 @pytest.mark.parametrize("name", PROCEDURES)
 def test_procedure_does_what_its_page_says(
     name: str, service: tuple[Path, dict[str, str]], procedures: dict[str, runbook.Procedure]
 ) -> None:
     """Each command prints what the page shows; the rollback runs even when the procedure failed half way."""
     procedure, problems = procedures[name], []
+    if procedure.inputs:
+        assert procedure.inputs == ["BACKUP"], "who rehearses knows a value for no other"
+        service = service[0], service[1] | {"BACKUP": lost(service)}
     needed = procedures.get(procedure.fields.get("Needs", ""))
     if needed:
         problems += execute(needed.commands, service)
@@ -81,6 +114,32 @@ def test_procedure_does_what_its_page_says(
     assert not problems, "\n\n".join(problems)
     if (service[0] / ".env").exists():
         assert not (service[0] / "var/app.db").exists(), "a command took the default for the database in use"
+
+
+def test_restore_brings_back_what_was_lost(
+    service: tuple[Path, dict[str, str]], procedures: dict[str, runbook.Procedure]
+) -> None:
+    """A backup of the damage is there too, the newest: it is not what comes back; and the rollback takes it back."""
+    folder, environment = service
+    (name,) = procedures["Restore"].inputs
+    named = folder, environment | {name: lost(service)}
+    try:
+        assert execute(procedures["Restore"].commands, named) == []
+        assert ask(folder, NAMES) == ["one", "three", "two"]
+    finally:
+        problems = execute(procedures["Restore"].rollback, named)
+    assert (problems, ask(folder, NAMES), (folder / "var/service.pid").exists()) == ([], ["one"], False)
+
+
+def test_restore_is_looked_at_before_it_is_done(service: tuple[Path, dict[str, str]]) -> None:
+    """No pasted block both shows what would be replaced and replaces it, and none chooses a file by itself."""
+    page = (service[0] / "docs/chassis/runbook/data.md").read_text(encoding="utf-8")
+    blocks = page.partition("## Restore")[2].partition("\n## ")[0].split("```console")[1:]
+    looks = [number for number, block in enumerate(blocks) if 'FROM="$BACKUP" 2>' in block]
+    does = [number for number, block in enumerate(blocks) if "YES=1 >" in block]
+    assert len(looks) == len(does) == 1
+    assert looks < does
+    assert not [block for block in blocks if "BACKUP=$" in block or "ls var" in block]
 
 
 def test_procedure_has_every_field(procedures: dict[str, runbook.Procedure]) -> None:

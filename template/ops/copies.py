@@ -1,10 +1,10 @@
-"""What backup.py and restore.py share: names, folder, lock, sums, which revisions there are. Standard library only."""
+"""What backup.py and restore.py share: names, folder, lock, sums. Standard library only."""
 
-import ast
 import fcntl
 import hashlib
 import os
 import re
+import sys
 import tomllib
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -32,6 +32,11 @@ class NotDoneError(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+def tell(step: str) -> None:
+    """A line on standard error: what is done now, for it may take a while."""
+    print(step, file=sys.stderr, flush=True)
 
 
 @dataclass
@@ -126,13 +131,17 @@ def service_version() -> str:
         return metadata.version(names[0]) if names else "0+unknown"
 
 
+def names(folder: Path, kept: str | None) -> list[str]:
+    """Names of the backups in a folder, newest first; those that restores made if `kept` is "-before-restore"."""
+    found = [match for path in folder.glob("*") if (match := OURS.fullmatch(path.name))]
+    return sorted({match["name"] for match in found if match["kept"] == kept and not match["rest"]}, reverse=True)
+
+
 def retire(folder: Path, keep: int, just_made: Path) -> list[str]:
     """Delete all but the newest backups, and all but the newest of those that restores made; return their names."""
     gone = []
     for kept in (None, "-before-restore"):
-        found = [match for path in folder.iterdir() if (match := OURS.fullmatch(path.name))]
-        names = sorted({match["name"] for match in found if match["kept"] == kept and not match["rest"]}, reverse=True)
-        for name in names[keep:]:
+        for name in names(folder, kept)[keep:]:
             if name != just_made.name:
                 (folder / name).unlink()
                 (folder / f"{name}.sha256").unlink(missing_ok=True)
@@ -172,15 +181,3 @@ def require_unchanged(path: Path) -> bool:
     if told.read_text("utf-8", "replace").split()[:1] != [sha256(path)]:
         raise NotDoneError(f"{path} is damaged: it is not the file that {told.name} describes; take another backup")
     return True
-
-
-def known_revisions() -> set[str]:
-    """Revisions in migrations/versions, read without running them."""
-    known = set()
-    for path in Path("migrations/versions").glob("*.py"):
-        for node in ast.parse(path.read_text("utf-8")).body:
-            if isinstance(node, ast.AnnAssign | ast.Assign) and isinstance(node.value, ast.Constant):
-                target = node.target if isinstance(node, ast.AnnAssign) else node.targets[0]
-                if isinstance(target, ast.Name) and target.id == "revision":
-                    known.add(str(node.value.value))
-    return known

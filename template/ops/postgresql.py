@@ -1,12 +1,11 @@
-"""PostgreSQL's own programs, and a session of psql that is asked one thing after the other. Standard library only.
+"""A session of psql that is asked one thing after the other. Standard library only.
 
-A password goes to them in the environment, never in a command; what they say of an error is told without its rows.
+A password goes to it in the environment, never in a command; what it says of an error is told without its rows.
 """
 
 import os
 import re
 import secrets
-import shutil
 import subprocess
 import tempfile
 from collections.abc import Iterator
@@ -16,7 +15,7 @@ from typing import IO, Self
 from urllib.parse import parse_qsl, unquote
 
 from copies import BLOCK_BYTES, NotDoneError
-from settings import setting
+from postgresql_programs import program, reason
 
 EXPECTED = "expected postgresql+asyncpg://USER:PASSWORD@HOST:5432/NAME"
 # The service's own reading of a URL is SQLAlchemy's.
@@ -70,47 +69,6 @@ def environment_of(url: str, application: str) -> dict[str, str]:
         "LC_ALL": "C",
     }
     return kept | fixed | parts
-
-
-def program(name: str) -> str:
-    """Path of one of PostgreSQL's programs: in PG_BIN, else on PATH.
-
-    Raises:
-        NotDoneError: it is not there.
-    """
-    folder = setting("PG_BIN", "")
-    found = shutil.which(name, path=folder or None)
-    if found is None:
-        where = "in the folder that PG_BIN names" if folder else "on PATH"
-        raise NotDoneError(f"{name} is not {where}; expected PostgreSQL's programs (Debian: postgresql-client)", 2)
-    return found
-
-
-def require_new_enough(server: int) -> None:
-    """Raises NotDoneError if pg_dump or pg_restore is older than the server's major version: it would not know all."""
-    for name in ("pg_dump", "pg_restore"):
-        path = program(name)
-        shown = subprocess.run([path, "--version"], capture_output=True, text=True, check=False).stdout
-        found = re.search(r"\) (\d+)", shown)
-        if found is None or int(found[1]) < server:
-            version = found[1] if found else "of an unknown version"
-            raise NotDoneError(
-                f"{path} is {version}, older than the server, which is {server}; "
-                f"expected {server} or newer: PG_BIN names the folder of another one",
-                2,
-            )
-
-
-def reason(told: str) -> str:
-    """What a program said went wrong, in one line and without a value of a row."""
-    for line in told.splitlines():
-        found = re.search(r"(?:ERROR|FATAL):\s+(?:(\w{5}): )?(.*)|error: (.*)", line)
-        if found:
-            words = found[2] or found[3] or ""
-            if (found[1] or "").startswith("22"):
-                words = re.sub(r'"[^"]*"|: .*', "", words)
-            return re.sub(r"\s+", " ", words).strip()[:300]
-    return "it ended without a word"
 
 
 class Session:

@@ -3,10 +3,8 @@
 The database is the service's own: all of it is copied, and all of it is replaced.
 """
 
-import os
 import re
 import secrets
-import subprocess
 import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -14,8 +12,9 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import IO
 
-from copies import Content, NotDoneError, Tables, difference, sum_of
-from postgresql import Session, environment_of, program, reason, require_new_enough
+from copies import Content, NotDoneError, Tables, difference, sum_of, tell
+from postgresql import Session, environment_of
+from postgresql_programs import MAGIC, dumped_by, major, program, require_new_enough, running, too_old
 from postgresql_queries import EMPTY, EXTENSIONS, MAJOR, MAY_CREATE, SCRATCH, SHAPE, TABLES, USERS
 
 HEADER = re.compile(rb'COPY ((?:"(?:[^"]|"")*"|[^".])+)\.((?:"(?:[^"]|"")*"|[^" (])+) (?:\(.*\))? ?FROM stdin;\n')
@@ -47,7 +46,7 @@ class Postgresql:
             session.run("BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY")
             snapshot = session.rows("SELECT pg_export_snapshot()")[0][0]
             command = ["--format=custom", "--no-password", f"--snapshot={snapshot}", f"--file={target}"]
-            with _running("pg_dump", *command, environment=self._environment):
+            with running("pg_dump", *command, environment=self._environment):
                 return _tables(session)
 
     def check(self, backup: Path, tables: Tables, *, by_restoring: bool) -> str:
@@ -72,17 +71,21 @@ class Postgresql:
         """
         with backup.open("rb") as file:
             head = file.read(15)
-        if head[:5] != b"PGDMP":
+        if head[:5] != MAGIC:
             other = "; it is a SQLite file, and DATABASE_URL names PostgreSQL" if head == b"SQLite format 3" else ""
             raise NotDoneError(f"{backup} is no dump of pg_dump{other}; expected a file that `make backup` wrote")
         content = Content({}, set())
         try:
-            with _running("pg_restore", "--data-only", "--file=-", str(backup)) as archive:
+            with running("pg_restore", "--data-only", "--file=-", str(backup)) as archive:
                 for line in archive:
                     if found := HEADER.fullmatch(line):
                         name = _shown(*(_plain(part.decode()) for part in found.groups()))
                         content.tables[name] = sum_of(_until_end(archive, content, name))
         except NotDoneError as error:
+            path = program("pg_restore")
+            have, wrote = major(path), dumped_by(backup)
+            if "unsupported version" in str(error) and have < wrote:
+                raise too_old(path, have, f"the pg_dump that wrote {backup}, which was {wrote}", wrote) from None
             raise NotDoneError(f"{backup} is damaged: {error}; expected a whole dump", error.code) from None
         return content
 
@@ -100,12 +103,15 @@ class Postgresql:
             raise NotDoneError(f"the database is in use by {'; '.join(users)}; stop the service first")
         kept = keep()
         with self._session() as session:
+            tell("looking that nothing has changed meanwhile")
             session.run("BEGIN")
             for row in session.rows(TABLES):
                 session.run(f"LOCK TABLE {row[3]} IN ACCESS EXCLUSIVE MODE")
             _compare("looked at again, after what is there was kept", kept, _tables(session))
+            tell("loading the backup")
             session.run(EMPTY)
             _load(session, backup, with_grants=self.with_grants)
+            tell("comparing")
             brought = {_shown(*row) for row in session.rows(EXTENSIONS)}  # by extensions: in the dump, and not ours
             _compare("restored", {name: one for name, one in expected.items() if name not in brought}, _tables(session))
             session.run("COMMIT", "ANALYZE")
@@ -140,7 +146,7 @@ def _load(session: Session, backup: Path, *, with_grants: bool) -> None:
     """Feed a dump to a session; everything is owned by whoever restores."""
     here = {row[0] for row in session.rows("SELECT nspname FROM pg_namespace")}
     with tempfile.NamedTemporaryFile("w", encoding="utf-8", prefix="restore-") as chosen:
-        with _running("pg_restore", "--list", str(backup)) as listed:
+        with running("pg_restore", "--list", str(backup)) as listed:
             for raw in listed:
                 line = raw.decode()
                 is_there = any(f" SCHEMA - {name} " in line for name in here)
@@ -150,7 +156,7 @@ def _load(session: Session, backup: Path, *, with_grants: bool) -> None:
         options = ["--no-owner", "--no-subscriptions", f"--use-list={chosen.name}", "--file=-"]
         options += [] if with_grants else ["--no-privileges"]
         session.run("\\o /dev/null")
-        with _running("pg_restore", *options, str(backup)) as script:
+        with running("pg_restore", *options, str(backup)) as script:
             session.feed(script)
         session.run("\\o")
 
@@ -189,25 +195,3 @@ def _plain(identifier: str) -> str:
 
 def _literal(value: str) -> str:
     return "'" + value.replace("'", "''") + "'"
-
-
-@contextmanager
-def _running(name: str, *arguments: str, environment: dict[str, str] | None = None) -> Iterator[IO[bytes]]:
-    """What a program prints; it must end well."""
-    command = [program(name), *arguments]
-    with tempfile.TemporaryFile() as told:
-        process = subprocess.Popen(
-            command, env=environment or os.environ, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=told
-        )
-        assert process.stdout is not None  # noqa: S101  # for the type checker
-        try:
-            with process.stdout:
-                yield process.stdout
-            code = process.wait()
-        finally:
-            if process.poll() is None:
-                process.kill()
-                process.wait()
-        told.seek(0)
-        if code:
-            raise NotDoneError(f"{name}: {reason(told.read().decode(errors='replace'))}")

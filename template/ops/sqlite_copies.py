@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager, nullcontext, suppress
 from pathlib import Path
 
-from copies import Content, NotDoneError, Tables, difference, sum_of
+from copies import Content, NotDoneError, Tables, difference, sum_of, tell
 
 BUSY_SECONDS = 5.0
 HEAD = b"SQLite format 3\0"
@@ -114,8 +114,10 @@ class Sqlite:
                 raise NotDoneError(f"{self.path} is in use by {'; '.join(users)}; stop the service first") from None
             self._held = target
             keep()
+            tell("loading the backup")
             with closing(_reading(backup)) as source:
                 source.backup(target)
+            tell("comparing")
             if problem := difference(expected, _tables(target)):
                 raise NotDoneError(f"the database differs from {backup}: {problem}; restore another backup")
 
@@ -123,7 +125,9 @@ class Sqlite:
         """Put a backup in the place of a file that is no whole database; the file is copied aside first."""
         if users := self.users():
             raise NotDoneError(f"{self.path} is in use by {'; '.join(users)}; stop the service first")
+        tell("copying aside what is there")
         shutil.copy2(self.path, aside)
+        tell("loading the backup")
         new = self.path.with_name(f"{self.path.name}.restoring")
         new.unlink(missing_ok=True)
         with _explained(backup), closing(_reading(backup)) as source:

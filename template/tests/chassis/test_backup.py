@@ -19,6 +19,8 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from app.chassis.about import project_root
+from app.chassis.database.engine import Database
+from app.chassis.database.settings import DatabaseSettings
 from app.chassis.testing.databases import execute
 from app.chassis.testing.postgresql import ServerMissingError, programs
 
@@ -309,6 +311,28 @@ def test_restore_under_a_running_service_is_refused(operator: Operator, engine: 
     assert operator.restore(backup, "--yes")[0] == 0
 
 
+@pytest.mark.engines("sqlite")
+@pytest.mark.thorough
+def test_service_that_has_not_opened_its_file_serves_what_was_restored(operator: Operator) -> None:
+    """A restore does not see it; what it opens then is the backup, and it writes there."""
+    backup = operator.backup()
+    operator.write("DELETE FROM probe WHERE number = 3")
+    database = Database(DatabaseSettings(database_url=operator.url))
+    assert operator.restore(backup, "--yes")[0] == 0
+
+    async def use() -> list[int]:
+        async with database.writer.begin() as connection:
+            await connection.exec_driver_sql("INSERT INTO probe VALUES (4, NULL)")
+        async with database.reader.connect() as connection:
+            found = await connection.exec_driver_sql("SELECT number FROM probe ORDER BY number")
+            numbers = [row[0] for row in found]
+            await connection.rollback()
+        await database.close()
+        return numbers
+
+    assert asyncio.run(use()) == operator.numbers() == [1, 2, 3, 4]
+
+
 @pytest.mark.thorough
 def test_restore_that_is_killed_leaves_the_old_or_the_new(operator: Operator) -> None:
     """At whatever moment: all rows of one of them, and the next restore works."""
@@ -394,6 +418,30 @@ def test_programs_older_than_the_server_are_refused(operator: Operator, tmp_path
     assert "PG_BIN names the folder" in err
     code, _, err = operator.run("backup", PG_BIN=str(tmp_path))
     assert (code, "psql is not in the folder that PG_BIN names" in err) == (2, True)
+
+
+@pytest.mark.engines("postgresql")
+@pytest.mark.thorough
+def test_programs_older_than_the_dump_are_told(operator: Operator, tmp_path: Path) -> None:
+    """The backup is good, and is not called damaged: the line names the program, both versions and PG_BIN."""
+    backup, folder = operator.backup(), tmp_path / "old"
+    shown = subprocess.run([f"{operator.environment['PG_BIN']}/pg_dump", "--version"], capture_output=True, check=True)  # noqa: S603
+    wrote = re.search(rb"\) (\d+)", shown.stdout)
+    assert wrote is not None
+    with recorded(operator, folder, version="12.1"):
+        says = 'echo "pg_restore: error: unsupported version (1.16) in file header" >&2; exit 1'
+        (folder / "pg_restore").write_text(
+            f'#!/bin/sh\n[ "$1" = --version ] && echo "x (PostgreSQL) 12.1" && exit\n{says}\n'
+        )
+        code, told = operator.restore(backup)
+        assert code == 2
+        assert f"{folder}/pg_restore is 12, older than the pg_dump that wrote {backup}, which was" in told
+        assert f"expected {wrote[1].decode()} or newer: PG_BIN names the folder of another one" in told
+        assert "damaged" not in told
+        backup.write_bytes(b"PGDMP" + bytes(200))
+        Path(f"{backup}.sha256").unlink()
+        code, told = operator.restore(backup)
+        assert (code, "is damaged" in told) == (1, True)
 
 
 @pytest.mark.engines("postgresql")

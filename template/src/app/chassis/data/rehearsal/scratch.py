@@ -89,4 +89,4 @@ def _ops(program: str, *arguments: str, **environment: str) -> None:
         check=False,
     )
     if done.returncode:
-        raise RehearsalError(done.stderr.strip().removeprefix("not done: "))
+        raise RehearsalError(done.stderr.rpartition("not done: ")[2].strip())  # before it: what it was doing
