@@ -19,6 +19,7 @@ import asyncpg  # type: ignore[import-untyped]
 import pytest
 
 from app.chassis.about import project_root
+from app.chassis.cli.show import setting_rows
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.testing.databases import execute
@@ -331,6 +332,18 @@ def test_service_that_has_not_opened_its_file_serves_what_was_restored(operator:
         return numbers
 
     assert asyncio.run(use()) == operator.numbers() == [1, 2, 3, 4]
+
+
+def test_settings_of_the_programs_are_listed(monkeypatch: pytest.MonkeyPatch) -> None:
+    """What ops/ reads is among what `app settings` lists, with its default; a password in it is hidden."""
+    monkeypatch.setenv("ENV_FILE", "")
+    monkeypatch.setenv("SCRATCH_DATABASE_URL", "postgresql+asyncpg://orders:hunter2@db/orders")
+    texts = [path.read_text(encoding="utf-8") for path in (project_root() / "ops").glob("*.py")]
+    read = dict(found for text in texts for found in re.findall(r'setting\("([A-Z_]+)", "(.*?)"\)', text))
+    rows = setting_rows()
+    assert {"BACKUP_FOLDER", "BACKUP_KEEP", "PG_BIN", "SCRATCH_DATABASE_URL"} <= read.keys()
+    assert read.items() <= {row["variable"]: row["default"] for row in rows}.items()
+    assert "hunter2" not in str(rows)
 
 
 @pytest.mark.thorough

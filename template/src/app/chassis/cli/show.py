@@ -9,11 +9,12 @@ from typing import Any
 from dotenv import dotenv_values
 from fastapi.routing import iter_route_contexts
 from pydantic import SecretStr
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.chassis.about import project_root
 from app.chassis.cli.loading import loaded_settings
 from app.chassis.observability.redact import HIDDEN, redact_text
-from app.chassis.settings import env_file
+from app.chassis.settings import env_file, load_settings
 
 __all__ = ["route_rows", "setting_rows", "table", "unknown_names"]
 
@@ -33,26 +34,33 @@ def _rows_of(prefix: str, app: Any) -> Iterator[dict[str, str]]:
         yield {"methods": methods, "path": f"{prefix}{context.path}", "name": context.name or "", "file": str(where)}
 
 
-# What backup, restore and migrate-rehearse read from the same file.
-_OPS = ("BACKUP_FOLDER", "BACKUP_KEEP", "PG_BIN", "SCRATCH_DATABASE_URL")
+class _OpsSettings(BaseSettings):
+    """What backup, restore and migrate-rehearse read from the same file; nothing here judges their values."""
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
+
+    backup_folder: str = "var/backups"
+    """make backup, restore: folder of this service's backups alone; old ones are deleted there."""
+    backup_keep: str = "14"
+    """make backup: how many backups stay, and as many that restores made."""
+    pg_bin: str = ""
+    """make backup, restore, migrate-rehearse: folder of PostgreSQL's programs; empty: they are found on PATH."""
+    scratch_database_url: str = ""
+    """make backup, migrate-rehearse: a PostgreSQL where scratch databases are made; empty: beside the service's."""
 
 
 def setting_rows() -> list[dict[str, str]]:
-    """One row a setting; a secret shows whether it is set, never what it is."""
-    settings = loaded_settings()
-    rows = []
-    for name, field in type(settings).model_fields.items():
-        value = getattr(settings, name)
-        default = field.get_default()
-        rows.append(
-            {
-                "variable": name.upper(),
-                "value": _shown(value),
-                "default": _shown(default),
-                "meaning": (field.description or "").replace("\n", " "),
-            }
-        )
-    return rows
+    """One row a setting, last those of ops/; a secret shows whether it is set, never what it is."""
+    return [
+        {
+            "variable": name.upper(),
+            "value": _shown(getattr(settings, name)),
+            "default": _shown(field.get_default()),
+            "meaning": (field.description or "").replace("\n", " "),
+        }
+        for settings in (loaded_settings(), load_settings(_OpsSettings))
+        for name, field in type(settings).model_fields.items()
+    ]
 
 
 def _shown(value: Any) -> str:
@@ -68,7 +76,7 @@ def _shown(value: Any) -> str:
 def unknown_names() -> Iterator[str]:
     """A line for each name in `.env` that no setting reads: most often a slip of the pen."""
     file = env_file()
-    known = [*(name.upper() for name in type(loaded_settings()).model_fields), *_OPS]
+    known = [name.upper() for name in (*type(loaded_settings()).model_fields, *_OpsSettings.model_fields)]
     found = dotenv_values(file, interpolate=False, encoding="utf-8-sig") if file.is_file() else {}
     for name in [name.upper() for name, value in found.items() if value is not None and name.upper() not in known]:
         near = difflib.get_close_matches(name, known, 1)
