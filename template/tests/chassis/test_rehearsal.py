@@ -152,6 +152,7 @@ def rehearsed_and_noted(folder: Path, database_url: str) -> None:
     assert (facts["start"], facts["findings"]) == ("0001", [])
     page = note.with_suffix(".md").read_text()
     assert "| things | 3 | 3 | 3 | 3 |\n" in page
+    assert "- backup: a fresh copy, not kept\n" in page
     assert "Nothing was lost, and everything came back." in told
     left = {path.name for path in (folder / "var/rehearsals").iterdir()}
     assert left == {".lock", note.name, note.with_suffix(".md").name}
@@ -165,6 +166,11 @@ def rehearsed_and_noted(folder: Path, database_url: str) -> None:
         (("op.drop_table('things')", FIRST[0]), "revision 0002 (up) takes things away, with 3 rows"),
         (
             ("op.execute(\"UPDATE things SET name = 'x'\")", "pass"),
+            "things: other values in name after up and down",
+        ),
+        (
+            # The same values, each in another row.
+            ('op.execute("UPDATE things SET id = -id"); op.execute("UPDATE things SET id = 4 + id")', "pass"),
             "things: other values in its rows after up and down",
         ),
         ((ADD[0], "pass"), "things: other columns after up and down"),
@@ -220,6 +226,8 @@ def test_backup_is_rehearsed_in_place_of_the_database(folder: Path, database_url
     project.operator.write("DELETE FROM things")
     code, told = project.run("migrate-rehearse", "--from", str(backup))
     assert (code, "| things | 3 | 3 | 3 | 3 |" in told) == (0, True), told
+    (note,) = (folder / "var/rehearsals").glob("*.md")
+    assert f"- backup: {backup.name}\n" in note.read_text()
     assert backup.read_bytes() == held
 
 

@@ -34,7 +34,8 @@ def migrate_rehearse(
     except RehearsalError as error:
         _not_done(str(error))
     if not done.steps:
-        print(f"nothing to rehearse: {about['backup']} is at the newest revision, {done.start or 'none'}")
+        what = source.name if source else "the database"
+        print(f"nothing to rehearse: {what} is at the newest revision, {done.start or 'none'}")
         return
     write_note(done, path, **about)
     print(f"{markdown(done)}\n\nwritten: {path}.md, {path}.json")
@@ -62,7 +63,7 @@ async def _rehearsed(source: Path | None) -> tuple[Any, dict[str, Any]]:
                 raise RehearsalError(f"{error}; expected a backup of this release or an older one") from None
         facts = {
             "version": about().version,
-            "backup": backup.name,
+            "backup": source.name if source else "a fresh copy, not kept",
             "bytes": backup.stat().st_size,
             "restored in, s": round(restored, 2),
         }

@@ -10,11 +10,12 @@ __all__ = ["Census", "Tables", "census"]
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Rows of a table, its columns, and a checksum of the rows in any order."""
+    """Rows of a table, its columns, a checksum of the rows in any order, and one of each column's values."""
 
     rows: int
     columns: tuple[str, ...]
     checksum: int
+    sums: tuple[int, ...]
 
 
 Tables = dict[str, Census]
@@ -36,14 +37,18 @@ def _is_version(name: str) -> bool:
 def _counted(connection: Connection, table: Table) -> Census:
     names = tuple(sorted(column.name for column in table.columns))
     if connection.dialect.name == "postgresql":
-        line = func.hashtextextended(cast(func.row(*(table.columns[name] for name in names)), Text), 0)
-        rows, total = connection.execute(select(func.count(), func.sum(line)).select_from(table)).one()
-        return Census(rows, names, int(total or 0))
+        columns = [table.columns[name] for name in names]
+        lines = [func.hashtextextended(cast(one, Text), 0) for one in (func.row(*columns), *columns)]
+        asked = select(func.count(), *(func.sum(line) for line in lines)).select_from(table)
+        rows, total, *sums = (int(value or 0) for value in connection.execute(asked).one())
+        return Census(rows, names, total, tuple(sums))
     quote = connection.dialect.identifier_preparer.quote_identifier
-    rows, total = 0, 0
+    rows, total, sums = 0, 0, [0] * len(names)
     # As it is stored: a value that its type cannot read is one that a migration meets too.
     query = f"SELECT {', '.join(map(quote, names))} FROM {quote(table.name)}"  # noqa: S608  # quoted
     for row in connection.exec_driver_sql(query):
+        texts = [repr(value) for value in row]
         rows += 1
-        total += int.from_bytes(hashlib.blake2b(repr(tuple(row)).encode(), digest_size=8).digest(), "big")
-    return Census(rows, names, total % 2**64)
+        total += int.from_bytes(hashlib.blake2b("\0".join(texts).encode(), digest_size=8).digest(), "big")
+        sums = [was + hash(text) for was, text in zip(sums, texts, strict=True)]  # compared in this process only
+    return Census(rows, names, total % 2**64, tuple(sums))

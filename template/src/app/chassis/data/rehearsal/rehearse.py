@@ -152,5 +152,7 @@ def _not_back(before: Tables, down: Tables) -> list[str]:
         elif now.columns != was.columns:
             found.append(f"{name}: other columns after up and down")
         elif now.checksum != was.checksum:
-            found.append(f"{name}: other values in its rows after up and down")
+            pairs = zip(was.columns, was.sums, now.sums, strict=True)
+            changed = ", ".join(column for column, there, here in pairs if there != here)
+            found.append(f"{name}: other values in {changed or 'its rows'} after up and down")
     return found + [f"{name}: left behind by down" for name in down if name not in before]
