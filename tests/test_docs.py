@@ -5,6 +5,7 @@ import shutil
 import signal
 import socket
 import subprocess
+import sys
 from pathlib import Path
 
 import ownership
@@ -137,6 +138,18 @@ def test_pages_of_a_service_find_uv_where_make_puts_it() -> None:
     calls = [call for text in pages for call in re.findall(r"(\S* ?)\buvx? (?:add|lock|sync|run|copier)\b", text)]
     assert len(calls) >= 3
     assert {call.lstrip("`") for call in calls} == {'PATH="$PATH:.tools/bin" '}
+
+
+def test_code_on_the_database_page_stands_by_itself(render: Render, tmp_path: Path) -> None:
+    """Each block can be pasted into a module: it names nothing that it does not import or define."""
+    text = (render() / "docs/chassis/database.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"```python\n(.*?)```", text, re.DOTALL)
+    assert len(blocks) == 2
+    for block in blocks:
+        (tmp_path / "block.py").write_text(block, encoding="utf-8")
+        command = [sys.executable, "-m", "ruff", "check", "--isolated", "--select=F,PLE", "block.py"]
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_targets_page_lists_what_make_help_shows(render: Render) -> None:

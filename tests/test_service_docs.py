@@ -80,6 +80,26 @@ def test_every_setting_is_documented_with_its_default(service: Running) -> None:
     shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", page(service, ".env.example"), re.MULTILINE))
     assert {name: default.lower() for name, default in told.items()} == actual
     assert {name: default.lower() for name, default in shown.items()} == actual
+    of_commands = table.partition("## Backups and rehearsals")[2]
+    assert set(first_cells(of_commands)) == {"BACKUP_FOLDER", "BACKUP_KEEP", "PG_BIN", "SCRATCH_DATABASE_URL"}
+
+
+def test_database_page_helps_to_a_url_and_a_server(service: Running) -> None:
+    """A password is written as the page says; the tests' PostgreSQL starts by hand, and its programs are found."""
+    blocks = re.findall(r"```sh\n(.*?)```", page(service, "docs/chassis/database.md"), re.DOTALL)
+    encoding, serving, programs = (block.strip() for block in blocks[1:])
+
+    def said(command: str, typed: str) -> str:
+        done = subprocess.run(
+            ["sh", "-c", command], cwd=service[0], env=service[1], input=typed, capture_output=True, text=True,
+            check=True, start_new_session=True,
+        )  # fmt: skip
+        return done.stdout.strip()
+
+    assert said(encoding, "p@ss/word\n").endswith("p%40ss%2Fword")
+    assert re.fullmatch(r"postgresql\+asyncpg://postgres:\w+@127\.0\.0\.1:\d+/postgres", said(serving, ""))
+    for program in ("pg_dump", "pg_restore", "psql"):
+        assert "(PostgreSQL)" in said(f'{programs}; "$PG_BIN/{program}" --version', "")
 
 
 def test_every_metric_is_documented(service: Running) -> None:
