@@ -67,7 +67,7 @@ def test_key_of_another_request_is_refused(client: Client) -> None:
     assert rows(client) == before + 2
 
 
-@pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9", '"'])
+@pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9", '"', '"x', 'x"'])
 def test_key_that_is_none_is_refused(client: Client, key: str) -> None:
     """400 with what is expected; nothing is done."""
     before = rows(client)

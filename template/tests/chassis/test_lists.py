@@ -5,18 +5,24 @@ import itertools
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from datetime import UTC, date, datetime
 from string import ascii_letters, digits
-from typing import Any
+from typing import Annotated, Any
 from uuid import UUID
 
 import pytest
+from fastapi import Query
+from fastapi.dependencies.utils import get_dependant
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from pydantic import AliasChoices, BaseModel, Field
 from sqlalchemy import (
+    BigInteger,
     Column,
     Date,
     DateTime,
     Enum,
     Float,
+    Integer,
+    SmallInteger,
     String,
     Table,
     Text,
@@ -32,8 +38,9 @@ from app.chassis.database import Base, Key, Order, Part, ReadWork, UtcDateTime
 from app.chassis.database.engine import Database
 from app.chassis.database.keyset import Position
 from app.chassis.database.settings import DatabaseSettings
+from app.chassis.database.sortable import read_value
 from app.chassis.errors import InvalidError
-from app.chassis.http.cursor import Cursor, read_cursor, write_cursor
+from app.chassis.http.cursor import Cursor, filters_of, read_cursor, write_cursor
 from app.chassis.testing import Client
 from app.chassis.testing.probes import NUMBERS
 
@@ -330,6 +337,56 @@ def test_links_go_on_by_cursor_where_pages_end(client: Client) -> None:
     refused = client.request("GET", "/-probe/numbers?page=1001&limit=100").error["fields"][0]
     assert (refused["pointer"], refused["code"]) == ("/page", "less_than_equal")
     assert "next_cursor" in refused["expected"]
+
+
+def test_next_goes_by_cursor_from_the_first_page_on(client: Client) -> None:
+    """Pages by number shift when things come and go; the last page is told only where it can be asked for."""
+    answer = client.request("GET", "/-probe/numbers?page=2&limit=100")
+    links = _links(answer.headers["link"])
+    assert set(links) == {"first", "prev", "next"}
+    assert "cursor=" in links["next"]
+    assert client.request("GET", links["next"]).data[0] == {"number": 200}
+
+
+@pytest.mark.parametrize(
+    ("kind", "value"),
+    [
+        (Uuid(), 5),
+        (Uuid(), "5"),
+        (Date(), 20300131),
+        (UtcDateTime(), 0),
+        (UtcDateTime(), "0001-01-01T00:00:00+23:59"),
+        (SmallInteger(), 2**15),
+        (Integer(), -(2**31) - 1),
+        (BigInteger(), 2**63),
+        (BigInteger(), "1"),
+        (String(9), 1),
+        (String(9), "a\0"),
+    ],
+)
+def test_forged_value_never_reaches_the_database(kind: Any, value: int | str) -> None:
+    """It is what the column could not hold."""
+    with pytest.raises(ValueError, match=r".+"):
+        read_value(Column("probe", kind), value)
+
+
+class Filters(BaseModel):
+    """Filters of a list in one model."""
+
+    by: int = Field(0, validation_alias=AliasChoices("by", "sorted-by"))
+
+
+def test_cursor_is_bound_to_filters_by_every_name() -> None:
+    """Whatever a route calls them."""
+
+    def route(whole: Annotated[Filters, Query()]) -> None:
+        """All of the query in a model."""
+
+    def other(one: Annotated[int, Query(validation_alias="an-other")] = 0) -> None:
+        """One by itself."""
+
+    assert {"by", "sorted-by"} <= filters_of(get_dependant(path="/", call=route))
+    assert "an-other" in filters_of(get_dependant(path="/", call=other))
 
 
 def test_last_page_has_no_cursor(client: Client) -> None:

@@ -40,11 +40,8 @@ def mock(service: Any, folder: Path) -> None:
         for context in iter_route_contexts(app.routes):
             route = context.original_route
             if isinstance(route, APIRoute):
-                own = [
-                    case
-                    for case in cases
-                    if case.operation == (route.operation_id or route.name) and case.response is not None
-                ]
+                name = route.operation_id or route.name
+                own = [case for case in cases if case.operation == name and case.response is not None]
                 only_look_at_keys(route.dependant)
                 route.dependant.call = _answering(own, is_async=inspect.iscoroutinefunction(route.endpoint))
     service.state.health.checks.clear()

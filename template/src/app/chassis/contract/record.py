@@ -128,15 +128,11 @@ def proposals(folder: Path, contract: dict[str, Any]) -> Iterator[Case]:
         yield from _proposals(folder, operation, contract)
 
 
-def _is_key(name: str) -> bool:
-    return name.lower() == "idempotency-key"
-
-
 def _proposals(folder: Path, operation: Operation, contract: dict[str, Any]) -> Iterator[Case]:
     about = operation.about
-    headers = {p["name"]: p for p in about.get("parameters", ()) if p["in"] == "header"}
-    match = {name: "*" for name in headers if name.lower() == "if-match"}
-    keys = {name: f"recorded-{operation.id}" for name, p in headers.items() if p.get("required") and _is_key(name)}
+    headers = {p["name"].lower(): p.get("required") for p in about.get("parameters", ()) if p["in"] == "header"}
+    match = {"If-Match": "*"} if "if-match" in headers else {}
+    keys = {"Idempotency-Key": f"recorded-{operation.id}"} if headers.get("idempotency-key") else {}
     content = about.get("requestBody", {}).get("content", {}).get("application/json")
     body = plausible_value(content["schema"], contract) if content else None
 
@@ -151,7 +147,7 @@ def _proposals(folder: Path, operation: Operation, contract: dict[str, Any]) -> 
         yield case("validation_failed", paths[0], body=[])
     if match:
         yield case("precondition_required", paths[0], headers=keys)
-    if any(name.lower() == "if-none-match" for name in headers):
+    if "if-none-match" in headers:
         yield from (case("not_modified", path, headers={"If-None-Match": "*"}) for path in paths)
     for code in about["responses"].get("404", {}).get("content", {}).get("application/json", {}).get("examples", ()):
         yield from (case(code, path) for path in _paths(folder.name, operation, contract, is_known=False))

@@ -1,41 +1,23 @@
 """Lists in a fixed order, by offset or from where the page before ended (keyset), alike on every engine.
 
-May import columns, errors, work.
+May import errors, sortable, work.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
 from typing import Any, Generic, TypeVar
-from uuid import UUID
 
-from sqlalchemy import (
-    ColumnElement,
-    Date,
-    Enum,
-    Integer,
-    Select,
-    String,
-    Uuid,
-    and_,
-    func,
-    literal,
-    or_,
-    select,
-    tuple_,
-)
+from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, tuple_
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
-from app.chassis.database.columns import UtcDateTime
+from app.chassis.database.sortable import is_key, read_value, require_sortable, told_value
 from app.chassis.database.work import ReadWork
 from app.chassis.errors import FieldProblem, InvalidError
 
 __all__ = ["Order", "Part", "Position", "Slice", "cursor_refused"]
 
 T = TypeVar("T")
-_MAX_TEXT = 500  # characters of a text that a list is sorted by: its last value travels in a URL
-_BIG = 2**63
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,18 +69,15 @@ class Order:
 
     def __init__(self, *columns: Any) -> None:
         sorted_by = [_direction(column) for column in columns]
-        for column, _ in sorted_by:
-            _require_sortable(column)
-        if not sorted_by or not _is_key(sorted_by[-1][0]):
+        require_sortable([column for column, _ in sorted_by])
+        if not sorted_by or not is_key(sorted_by[-1][0]):
             raise TypeError(f"found an order that ends with {columns[-1:]}; expected a key at its end: (…, Item.id)")
         self.name = ",".join(f"{column.table.name}.{column.name}{' desc' * down}" for column, down in sorted_by)
         self._clauses = [column.desc() if down else column.asc() for column, down in sorted_by]
         self._columns = [column for column, _ in sorted_by]
         self._is_down = [down for _, down in sorted_by]
 
-    async def slice(
-        self, work: ReadWork, statement: Select[T], part: Part, *, count_to: int | None = None
-    ) -> Slice[T]:
+    async def slice(self, work: ReadWork, statement: Select[T], part: Part, *, count_to: int | None = None) -> Slice[T]:
         """The rows of `statement`, which selects one thing in no order, that the part asks for.
 
         Args:
@@ -120,14 +99,17 @@ class Order:
             total = await work.session.scalar(count) or 0
         rows, end = found[: part.limit], None
         if len(found) > part.limit:
-            end = Position(self.name, tuple(_told(value) for value in rows[-1][1:]))
+            end = Position(self.name, tuple(told_value(value) for value in rows[-1][1:]))
         return Slice([row[0] for row in rows], total, end)
 
     def _after(self, position: Position) -> ColumnElement[bool]:
         if position.order != self.name or len(position.values) != len(self._columns):
             raise cursor_refused()
         pairs = zip(self._columns, position.values, strict=True)
-        values = [literal(_read(column, value), column.type) for column, value in pairs]
+        try:
+            values = [literal(read_value(column, value), column.type) for column, value in pairs]
+        except ValueError:
+            raise cursor_refused() from None
         if len(set(self._is_down)) == 1:
             # Engines read a comparison of rows from one index; of ORs they make a scan.
             left, right = tuple_(*self._columns), tuple_(*values)
@@ -145,53 +127,3 @@ def _direction(column: Any) -> tuple[Any, bool]:
     if isinstance(column, UnaryExpression):
         down, column = column.modifier is operators.desc_op, column.element
     return getattr(column, "expression", column), down
-
-
-def _require_sortable(column: Any) -> None:
-    kind, name = getattr(column, "type", None), getattr(column, "name", column)
-    if getattr(column, "table", None) is None or column.nullable:
-        raise TypeError(f"found {name} in an order; expected a column that is never null")
-    is_short = isinstance(kind, String) and not isinstance(kind, Enum) and (kind.length or _BIG) <= _MAX_TEXT
-    if not is_short and not isinstance(kind, Integer | UtcDateTime | Date) and not getattr(kind, "as_uuid", False):
-        raise TypeError(
-            f"found {name} in an order, {kind!r}; expected a whole number, a moment, a date, a UUID "
-            f"or a text of at most {_MAX_TEXT} characters"
-        )
-
-
-def _is_key(column: Any) -> bool:
-    return bool(column.unique or (column.primary_key and len(column.table.primary_key.columns) == 1))
-
-
-def _told(value: Any) -> int | str:
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return str(value) if isinstance(value, UUID) else value
-
-
-def _read(column: Any, value: int | str) -> Any:
-    """The value that `_told` told; whoever made the cursor, nothing reaches the database that it could not hold."""
-    kind = column.type
-    if isinstance(kind, Integer):
-        fits = isinstance(value, int) and -_BIG <= value < _BIG
-    elif isinstance(kind, String):
-        fits = isinstance(value, str) and "\0" not in value
-    else:
-        try:
-            return _parsed(kind, value)
-        except (TypeError, ValueError, OverflowError):
-            fits = False
-    if not fits:
-        raise cursor_refused()
-    return value
-
-
-def _parsed(kind: Any, value: Any) -> Any:
-    if isinstance(kind, Date):
-        return date.fromisoformat(value)
-    if isinstance(kind, Uuid):
-        return UUID(value)
-    moment = datetime.fromisoformat(value)
-    if moment.tzinfo is None:
-        raise ValueError("a naive moment")
-    return moment.astimezone(UTC)

@@ -84,6 +84,7 @@ def _engine(url: str, file: _File, size: int, wait_seconds: float, *, begin: str
         file.opened()
 
     event.listen(engine.sync_engine, "checkout", lambda *_: file.check())
+
     @event.listens_for(engine.sync_engine, "begin")
     def _begins(connection: Any) -> None:
         if connection.get_execution_options().get("isolation_level") != "AUTOCOMMIT":

@@ -8,7 +8,8 @@ from hashlib import blake2b
 from typing import Annotated
 
 from fastapi.dependencies.models import Dependant
-from pydantic import BaseModel, Field, TypeAdapter, ValidationError
+from pydantic import AliasChoices, BaseModel, Field, TypeAdapter, ValidationError
+from pydantic.fields import FieldInfo
 from pydantic_core import to_json
 from starlette.requests import Request
 
@@ -18,7 +19,7 @@ __all__ = ["CURSOR_FORMAT", "MAX_CURSOR", "Cursor", "filters_of", "list_of", "re
 
 CURSOR_FORMAT = "cursor"
 """Mark of a parameter that nobody but the service can make up."""
-MAX_CURSOR = 4096  # characters
+MAX_CURSOR = 8192  # characters; texts of a sort are 500 characters at most, and JSON may need six bytes for one
 _VERSION = b"\x01"  # a cursor of another form is refused, never misread
 _SUM_BYTES = 6
 _WINDOW = {"page", "limit", CURSOR_FORMAT}
@@ -89,7 +90,15 @@ def _names(dependant: Dependant) -> Iterator[str]:
     for field in dependant.query_params:
         kind = field.field_info.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):  # all of a query in one model
-            yield from (info.alias or name for name, info in kind.model_fields.items())
-        yield field.alias
+            for name, info in kind.model_fields.items():
+                yield from _names_of(info, name)
+        yield from _names_of(field.field_info, field.alias)
     for inner in dependant.dependencies:
         yield from _names(inner)
+
+
+def _names_of(info: FieldInfo, name: str) -> Iterator[str]:
+    yield info.alias or name
+    alias = info.validation_alias
+    for one in alias.choices if isinstance(alias, AliasChoices) else [alias]:
+        yield from [one] if isinstance(one, str) else []

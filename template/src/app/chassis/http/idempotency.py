@@ -22,8 +22,8 @@ from app.chassis.http.work import Write
 
 __all__ = ["Claim", "IdempotencyKey", "Replay", "RequiredIdempotencyKey", "only_look_at_keys", "takes_key"]
 
-_KEY = re.compile(r'"?([!#-~]{1,255})"?')  # a token, or the string of the draft
-_DECLARED = {"pattern": '^"?[!#-~]{1,255}"?$', "maxLength": 257}
+_KEY = re.compile(r'(?P<quote>"?)(?P<key>[!#-~]{1,255})(?P=quote)')  # a token, or the string of the draft
+_DECLARED = {"pattern": '^([!#-~]{1,255}|"[!#-~]{1,255}")$', "maxLength": 257}
 _EXPECTED = "Idempotency-Key: 1 to 255 visible ASCII characters, new for each thing to be done, such as a UUID"
 _Given = Annotated[str | SkipJsonSchema[None], Header(alias="Idempotency-Key", json_schema_extra=_DECLARED)]
 _Wanted = Annotated[
@@ -97,7 +97,7 @@ def _sane(request: Request, key: str | None) -> str | None:
         raise CodedHTTPError("idempotency_key_malformed", expected=_EXPECTED)
     exchange: Exchange = request.scope["exchange"]
     exchange.has_idempotency_key = True
-    return sane[1]
+    return sane["key"]
 
 
 async def _looked_at(request: Request, work: Write, key: _Given = None) -> None:  # noqa: ARG001  # as the one it replaces

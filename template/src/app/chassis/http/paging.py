@@ -147,6 +147,7 @@ Paging = Annotated[Window, Depends(_window)]
 CursorPaging = Annotated[CursorWindow, Depends(_cursor_window)]
 
 _SPLIT = b',"page":{'
+_NOT_IN_A_LINK = str.maketrans({"<": "%3C", ">": "%3E"})
 
 
 def wrap_page(body: bytes, exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
@@ -162,23 +163,24 @@ def wrap_page(body: bytes, exchange: Exchange) -> tuple[bytes, dict[str, Any]]:
 def page_links(scope: Scope, page: dict[str, Any]) -> bytes:
     """`Link` value with first, prev, next, last (RFC 8288); the query's other members are kept.
 
-    Beyond the last page that can be asked for by number, and from a page that was asked by cursor, next is by cursor.
+    Where there is a cursor, next goes by it: pages by number shift when things come and go between them. The last page
+    is told only where it can be asked for.
     """
     members = parse_qsl(scope["query_string"].decode("latin-1"), keep_blank_values=True, encoding="latin-1")
     own = {"page", "limit"} | ({CURSOR_FORMAT} if "next_cursor" in page else set())
     others = [pair for pair in members if pair[0] not in own]
-    last = max(1, min(page["pages"], MAX_PAGE))
+    last = max(1, page["pages"])
     targets: dict[str, tuple[str, Any]] = {"first": ("page", 1)}
     is_walk = CURSOR_FORMAT in own and any(name == CURSOR_FORMAT for name, _ in members)
-    if not is_walk:
+    if not is_walk and last <= MAX_PAGE:
         targets["last"] = ("page", last)
-        if page["page"] > 1:
-            targets["prev"] = ("page", min(page["page"] - 1, last))
-        if page["page"] < last:
-            targets["next"] = ("page", page["page"] + 1)
-    if "next" not in targets and page.get("next_cursor"):
+    if not is_walk and page["page"] > 1:
+        targets["prev"] = ("page", min(page["page"] - 1, last, MAX_PAGE))
+    if page.get("next_cursor"):
         targets["next"] = (CURSOR_FORMAT, page["next_cursor"])
-    path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")
+    elif page["page"] < min(last, MAX_PAGE) and CURSOR_FORMAT not in own:
+        targets["next"] = ("page", page["page"] + 1)
+    path = scope.get("raw_path", scope["path"].encode()).decode("latin-1").translate(_NOT_IN_A_LINK)
     links = (
         f'<{path}?{urlencode([*others, target, ("limit", page["limit"])], encoding="latin-1")}>; rel="{name}"'
         for name, target in sorted(targets.items())
