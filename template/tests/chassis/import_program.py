@@ -74,18 +74,21 @@ def bring_in(
     chunk_rows: int = 1_000,
     is_dry: bool = False,
     is_again: bool = False,
+    to: Target | None = None,
+    rejects: Path | None = None,
     on_progress: Callable[[int], None] = lambda _done: None,
 ) -> Import:
     """One run, from where the one before was stopped."""
+    to = to or target
     database = Database(DatabaseSettings(database_url=url))
     with path.open("rb") as file:
         facts = facts_of(file)
-        reader = Reader(file, path.name, {"code", "size"}, {"code"})
-        run = Import(database, target, path, file, facts, chunk_rows=chunk_rows, is_dry=is_dry)
+        reader = Reader(file, path.name, set(to.columns), {"code"})
+        run = Import(database, to, path, file, facts, chunk_rows=chunk_rows, is_dry=is_dry)
 
         async def whole() -> None:
             try:
-                await run.begin(path.with_suffix(".rejects.csv"), is_again=is_again)
+                await run.begin(rejects or path.with_suffix(".rejects.csv"), is_again=is_again)
                 if run.state.finished_at is None:
                     await run.run(reader, on_progress)
             finally:

@@ -3,21 +3,26 @@
 import asyncio
 import os
 import random
+import resource
 import subprocess
 import sys
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO, cast
 
 import pytest
 from sqlalchemy import func, select, text
 
 from app.chassis.about import project_root
-from app.chassis.data.imports.reader import ImportStoppedError
+from app.chassis.data.imports.check import Target, checked
+from app.chassis.data.imports.reader import ImportStoppedError, Reader, facts_of
+from app.chassis.data.imports.rejects import Reject, Rejects
 from app.chassis.data.imports.run import Import
+from app.chassis.database import WriteWork
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
-from tests.chassis.import_program import ImportedThing, bring_in, prepare
+from tests.chassis.import_program import ImportedThing, Row, bring_in, prepare
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 
@@ -144,12 +149,15 @@ def test_dry_run_stores_nothing_and_tells_the_same(url: str, tmp_path: Path) -> 
         (b"code,size\na\0b,1\n", "a.csv", ["2,code,a NUL character,a text without NUL characters"]),
         (b"code,size\n" + b"y" * 99 + b",1\n", "a.csv", [f"2,code,{'y' * 64},at most 40 characters"]),
         ("code,size\na,\u0663\u202e\x1b[2J\n".encode(), "a.csv", ["2,size,???[2J,a whole number"]),
-        (b'{"code": "a", "size": "1"}\n', "a.jsonl", ["1,size,1,a whole number"]),
-        (b'{"code": "a", "size": true}\n', "a.jsonl", ["1,size,True,a whole number"]),
+        (b'{"code": "a", "size": "1"}\n', "a.jsonl", ['1,size,"""1""",a whole number']),
+        (b'{"code": "a", "size": true}\n', "a.jsonl", ["1,size,true,a whole number"]),
         (b'\n{"code": "a", "colour": 1}', "a.jsonl", ["2,colour,1,only the names this service documents"]),
         (b"[1]\n{\n", "a.jsonl", ["1,,[1],a JSON object", "2,,{,a JSON object"]),
+        (b'{"code": null}\n', "a.jsonl", ["1,code,null,a text"]),
+        (b'{"code": "a", "size": [{"b": 1}]}\n', "a.jsonl", ['1,size,"[{""b"":1}]",a whole number']),
+        (b'{"code": "\\ud800x"}\n', "a.jsonl", ['1,,"{""code"": ""\\ud800x""}",a text without lone surrogates']),
         (b'{"code": "\\u0000"}\n', "a.jsonl", ["1,code,a NUL character,a text without NUL characters"]),
-        (b'{"code": "a", "size": 1e400}\n', "a.jsonl", ["1,size,inf,a whole number"]),
+        (b'{"code": "a", "size": 1e400}\n', "a.jsonl", ["1,size,Infinity,a whole number"]),
         (b'{"code": "a", "size": ' + b"9" * 30 + b"}\n", "a.jsonl", ["1,size," + "9" * 30 + ",a number that fits"]),
     ],
 )
@@ -177,6 +185,7 @@ def test_row_that_is_wrong_is_told_by_line_and_field(
         (b"code\n", "a.txt", "found a name that ends with .txt"),
         (b'code\n"a\n', "a.csv", "line 2: unexpected end of data"),
         (b'{"code": "' + b"a" * 1_100_000, "a.jsonl", "line 1: found more than 1048576 bytes"),
+        (b"code\n" + b'"x\ny",' * 200_000, "a.csv", "line 2: found more than 1048576 bytes in one record"),
     ],
 )
 def test_file_that_cannot_be_read_is_told(url: str, tmp_path: Path, content: bytes, name: str, words: str) -> None:
@@ -222,14 +231,15 @@ def test_file_that_changes_while_it_is_read_stops(url: str, tmp_path: Path) -> N
 
 
 def test_second_run_at_once_stops_the_first(url: str, tmp_path: Path) -> None:
-    """Of two that bring in one file one goes on, and its rows are counted once."""
-    path = tmp_path / "a.csv"
+    """Of two that bring in one content, under two names, one goes on, and its rows are counted once."""
+    path, other = tmp_path / "a.csv", tmp_path / "b.csv"
     path.write_text(NINE, encoding="utf-8")
+    other.write_text(NINE, encoding="utf-8")
     others: list[Import] = []
 
     def overtake(_done: int) -> None:
         with ThreadPoolExecutor(1) as pool:
-            others.append(pool.submit(bring_in, url, path).result())
+            others.append(pool.submit(bring_in, url, other).result())
 
     with pytest.raises(ImportStoppedError, match="another run"):
         bring_in(url, path, chunk_rows=2, on_progress=overtake)
@@ -288,3 +298,196 @@ def test_table_that_is_gone_stops_the_import(url: str, tmp_path: Path, statement
     asked(url, text(statement))
     with pytest.raises(ImportStoppedError, match="the database refuses to work"):
         bring_in(url, path)
+
+
+HALF_BAD = "code,size\n" + "".join(f"c{number},{'x' if number % 2 else 1}\n" for number in range(20))
+
+
+def test_second_run_of_one_file_is_refused_and_takes_nothing(url: str, tmp_path: Path) -> None:
+    """While the first one has the file of rejects, nobody shortens it."""
+    path, refused = tmp_path / "a.csv", []
+    path.write_text(HALF_BAD, encoding="utf-8")
+
+    def interfere(_done: int) -> None:
+        with ThreadPoolExecutor(1) as pool:
+            refused.append(str(pool.submit(bring_in, url, path).exception()))
+
+    assert bring_in(url, path, chunk_rows=4, on_progress=interfere).state.rejected_rows == 10
+    assert [line.split(",")[0] for line in rejects(path)] == [str(number) for number in range(3, 22, 2)]
+    assert "another run writes to it; expected one at a time" in refused[0]
+
+
+def test_file_of_rejects_is_whole_until_the_first_write(tmp_path: Path) -> None:
+    """A run that ends before it has written took nothing away; one at a time has the file."""
+    path, bad = tmp_path / "rejects.csv", [Reject(2, "size", "x", "a whole number")]
+    first = Rejects(path, 0)
+    first.write(first.lines_of(bad))
+    with pytest.raises(ImportStoppedError, match="another run writes to it"):
+        Rejects(path, 0)
+    first.close()
+    content = path.read_bytes()
+    second = Rejects(path, first.size)
+    assert path.read_bytes() == content
+    second.write(second.lines_of(bad))
+    second.close()
+    third = Rejects(path, first.size)
+    assert path.read_bytes() == content + content.partition(b"\n")[2]
+    third.write(b"")
+    third.close()
+    assert path.read_bytes() == content
+
+
+def test_file_of_rejects_on_a_full_disk_is_told(tmp_path: Path) -> None:
+    """By its name, and once."""
+    path, before = tmp_path / "rejects.csv", resource.getrlimit(resource.RLIMIT_FSIZE)
+    kept = Rejects(path, 0)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (40, before[1]))
+    try:
+        with pytest.raises(ImportStoppedError, match=r"rejects\.csv: File too large; expected a file that can be"):
+            kept.write(b"x" * 99)
+        kept.close()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    assert not path.exists()
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("lines", [3, 1])
+def test_file_of_rejects_that_was_shortened_stops_the_import(url: str, tmp_path: Path, lines: int) -> None:
+    """Its lines would be gone without a word; what is left of it stays."""
+    path = tmp_path / "a.csv"
+    path.write_text(HALF_BAD + '"', encoding="utf-8")
+    with pytest.raises(ImportStoppedError, match="unexpected end"):
+        bring_in(url, path, chunk_rows=2)
+    told = path.with_suffix(".rejects.csv")
+    kept = b"".join(told.read_bytes().splitlines(keepends=True)[:lines])
+    told.write_bytes(kept)
+    with pytest.raises(ImportStoppedError, match=f"found {len(kept)} bytes that were changed; expected .* or --again"):
+        bring_in(url, path, chunk_rows=2)
+    assert told.read_bytes() == kept
+    with pytest.raises(ImportStoppedError, match="unexpected end"):
+        bring_in(url, path, is_again=True)
+    assert len(rejects(path)) == 10
+
+
+def test_file_of_rejects_that_cannot_be_written_is_told_first(url: str, tmp_path: Path) -> None:
+    """Before the first row; without rejects none is left, nor an old one."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+    with pytest.raises(FileNotFoundError):
+        bring_in(url, path, rejects=tmp_path / "nowhere" / "x.csv")
+    with pytest.raises(IsADirectoryError):
+        bring_in(url, path, rejects=tmp_path)
+    assert things(url) == {}
+    path.with_suffix(".rejects.csv").write_text("line,field,found,expected\n2,,a,b\n", encoding="utf-8")
+    bring_in(url, path)
+    assert not path.with_suffix(".rejects.csv").exists()
+
+
+def test_finished_import_is_known_without_its_rejects(url: str, tmp_path: Path) -> None:
+    """Under another name, and after the operator took them away: it is only told when it was done, and as what."""
+    path = tmp_path / "a.csv"
+    path.write_text(HALF_BAD, encoding="utf-8")
+    bring_in(url, path)
+    other = path.rename(tmp_path / "b.csv")
+    state = bring_in(url, other, rejects=tmp_path / "nowhere" / "x.csv").state
+    assert (state.name, state.rejected_rows, state.finished_at is None) == ("a.csv", 10, False)
+    assert not other.with_suffix(".rejects.csv").exists()
+    assert len(rejects(path)) == 10
+
+
+class _Meddled:
+    """A file that somebody writes to, of the same length, while it is read."""
+
+    def __init__(self, file: BinaryIO, path: Path) -> None:
+        self._file, self._path = file, path
+
+    def read(self, size: int) -> bytes:
+        """A block; then its first byte is another."""
+        block = self._file.read(size)
+        if block:
+            self._path.write_bytes(b"X" + block[1:])
+            os.utime(self._path, ns=(0, 0))
+        return block
+
+    def fileno(self) -> int:
+        """That of the file."""
+        return self._file.fileno()
+
+
+@pytest.mark.engines("sqlite")
+def test_file_that_changes_while_its_sum_is_made_is_told(tmp_path: Path) -> None:
+    """Its rows would be stored under the sum of others."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+    with path.open("rb") as file, pytest.raises(ImportStoppedError, match="changed while it was read"):
+        facts_of(cast("BinaryIO", _Meddled(file, path)))
+
+
+@pytest.mark.thorough
+def test_chunk_ends_by_bytes_too(url: str, tmp_path: Path) -> None:
+    """Thirty rows of nearly 1 MiB are never in the memory at once."""
+    path, done = tmp_path / "a.jsonl", []
+    with path.open("w", encoding="utf-8") as file:
+        file.writelines(f'{{"code": "{"y" * 1_000_000}{number}"}}\n' for number in range(30))
+    state = bring_in(url, path, on_progress=done.append).state
+    assert (len(done), state.rejected_rows) == (4, 30)
+
+
+class _Deep(Row):
+    more: dict[str, Any]
+
+
+class _Nested(Row):
+    tags: tuple[str, ...] | None = None
+    deep: _Deep | None = None
+    anything: Any = None
+
+
+@pytest.mark.engines("sqlite")
+@pytest.mark.parametrize(
+    ("member", "field"),
+    [
+        (r'"tags": ["a", "\u0000"]', "tags.1"),
+        (r'"anything": {"b": [1, {"c": "\u0000"}]}', "anything.b.1.c"),
+        (r'"anything": {"\u0000": 1}', "anything.\0"),
+        (r'"deep": {"code": "b", "more": {"d": "e\u0000"}}', "deep.more.d"),
+        (r'"anything": "\\u0000"', None),
+    ],
+)
+def test_nul_at_any_depth_rejects_its_row(tmp_path: Path, member: str, field: str | None) -> None:
+    """PostgreSQL stores it nowhere, and would stop the whole import."""
+    path = tmp_path / "a.jsonl"
+    path.write_text('{"code": "a", ' + member + "}\n", encoding="utf-8")
+    target = Target("nested", _Nested, _nothing)
+    with path.open("rb") as file:
+        rows, bad = checked(target, list(Reader(file, path.name, set(target.columns), {"code"})))
+    told = [(one.line, one.field, one.expected) for one in bad]
+    assert (len(rows), told) == ((1, []) if field is None else (0, [(1, field, "a text without NUL characters")]))
+
+
+async def _nothing(_work: WriteWork, _rows: Sequence[Row]) -> None:
+    """Stores nothing."""
+
+
+@pytest.mark.thorough
+@pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "/x"), SystemExit(0), KeyError("x")])
+def test_store_that_fails_stops_the_import_and_is_named(url: str, tmp_path: Path, error: BaseException) -> None:
+    """Whatever it raises is its own, and nothing of the file of rejects'."""
+    path = tmp_path / "a.csv"
+    path.write_text(NINE, encoding="utf-8")
+
+    async def store(_work: WriteWork, _rows: Sequence[Row]) -> None:
+        raise error
+
+    with pytest.raises(ImportStoppedError, match=f"{type(error).__name__}") as stopped:
+        bring_in(url, path, to=Target("things", Row, store))
+    assert "rejects" not in str(stopped.value)
+
+
+@pytest.mark.thorough
+def test_name_that_is_not_utf_8_is_taken(url: str, tmp_path: Path) -> None:
+    """Old file systems have such names; the table gets it as far as it can be written."""
+    path = tmp_path / os.fsdecode(b"a\xff.csv")
+    path.write_text(NINE, encoding="utf-8")
+    assert bring_in(url, path).state.name == "a?.csv"

@@ -22,6 +22,8 @@ def test_import_stores_items_and_tells_the_rest(tmp_path: Path, database_url: st
     refused = service.run("import", "items", str(path))
     assert (refused.returncode, "run `make migrate`" in refused.stderr) == (2, True)
     assert service.run("migrate").returncode == 0
+    nowhere = service.run("import", "items", str(path), "--rejects", str(tmp_path / "nowhere" / "x.csv"))
+    assert (nowhere.returncode, "nowhere/x.csv: No such file" in nowhere.stderr) == (2, True)
     tried = service.run("import", "items", str(path), "--dry-run")
     assert (tried.returncode, tried.stdout) == (1, "items: 2 rows would be stored, 1 rejected\n")
     done = service.run("import", "items", str(path))
@@ -31,6 +33,9 @@ def test_import_stores_items_and_tells_the_rest(tmp_path: Path, database_url: st
         "4,name,No,at least 3 characters",
         "4,contact_email,nobody,an e-mail address such as ada@example.com",
     ]
+    path.with_name("items.csv.rejects.csv").unlink()
+    known = service.run("import", "items", str(path.rename(tmp_path / "other.csv")))
+    assert (known.returncode, " as items.csv; --again does it once more\n" in known.stderr) == (1, True)
     path.write_text(FILE.replace("No,nobody", "Line,bob@example.com"), encoding="utf-8")
     done = service.run("import", "items", str(path))
     assert (done.returncode, done.stdout) == (0, "items: 3 rows stored, 0 rejected\n")

@@ -89,12 +89,16 @@ async def _brought_in(run: "Import", reader: "Reader", rejects: Path, *, is_agai
                     stopped = error
     finally:
         await run.database.close()
+    return _told(run, rejects, stopped)
+
+
+def _told(run: "Import", rejects: Path, stopped: Exception | None) -> int:
     state, verb = run.state, "would be stored" if run.is_dry else "stored"
     print(f"{run.target.name}: {state.stored_rows} rows {verb}, {state.rejected_rows} rejected")
-    if state.rejected_rows:
+    if state.rejected_rows and rejects.exists():
         print(f"rejected: {rejects}", file=sys.stderr)
     if stopped is not None:
-        words = f"{stopped.filename or rejects}: {stopped.strerror}" if isinstance(stopped, OSError) else stopped
+        words = f"{run.path}: {stopped.strerror}" if isinstance(stopped, OSError) else stopped
         print(f"stopped behind line {state.done_lines}: {words}", file=sys.stderr)
         print("what is stored stays; the same file goes on there, a corrected one begins again", file=sys.stderr)
     return 1 if stopped or state.rejected_rows else 0
@@ -103,7 +107,8 @@ async def _brought_in(run: "Import", reader: "Reader", rejects: Path, *, is_agai
 def _tell_before(run: "Import") -> None:
     state = run.state
     if state.finished_at is not None:
-        print(f"brought in on {state.finished_at:%Y-%m-%d %H:%M} UTC; --again does it once more", file=sys.stderr)
+        when = f"{state.finished_at:%Y-%m-%d %H:%M} UTC"
+        print(f"brought in on {when} as {state.name}; --again does it once more", file=sys.stderr)
     elif state.done_bytes:
         print(f"goes on behind line {state.done_lines}", file=sys.stderr)
     elif run.before is not None:

@@ -4,18 +4,19 @@ May import database, errors, reader, rejects, validation.
 """
 
 import traceback
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import to_json
 
 from app.chassis.data.imports.reader import Record
 from app.chassis.data.imports.rejects import Reject
 from app.chassis.database import WriteWork
 from app.chassis.database.failures import DATABASE_ERRORS, told
 from app.chassis.errors import ServiceError, UnavailableError
-from app.chassis.validation import explain
+from app.chassis.validation import explain, printable
 
 __all__ = ["REFUSALS", "Rows", "Target", "checked", "rejects_of", "words_of"]
 
@@ -51,7 +52,7 @@ def checked(target: Target, records: list[Record]) -> tuple[Rows, list[Reject]]:
         except ValidationError as error:
             rejects += [_reject(record, problem) for problem in error.errors(include_url=False)]
             continue
-        nul = next((name for name, value in row if isinstance(value, str) and "\0" in value), None)
+        nul = _nul_in(row)
         if nul is None:
             rows.append((record, row))
         else:
@@ -66,12 +67,33 @@ def _read(target: Target, content: dict[str, str] | str) -> BaseModel:
     return target.row.model_validate(content)
 
 
+def _nul_in(value: Any) -> str | None:
+    """Place of the first NUL character, at any depth: PostgreSQL stores none, not even in JSON."""
+    if isinstance(value, str):
+        return "" if "\0" in value else None
+    if isinstance(value, list | tuple | set | frozenset):
+        value = dict(enumerate(value))
+    for name, part in dict(value).items() if isinstance(value, Mapping | BaseModel) else ():
+        place = "" if "\0" in str(name) else _nul_in(part)
+        if place is not None:
+            return f"{name}.{place}".rstrip(".")
+    return None
+
+
 def _reject(record: Record, problem: Any) -> Reject:
     _, expected = explain(problem)
-    if problem["type"] == "json_invalid" or (problem["type"] == "model_type" and not problem["loc"]):
-        return Reject(record.line, "", str(record.content).strip(), "a JSON object")
-    field_ = ".".join(map(str, problem["loc"]))
-    return Reject(record.line, field_, "nothing" if problem["type"] == "missing" else str(problem["input"]), expected)
+    if problem["type"] in ("json_invalid", "model_type") and not problem["loc"]:
+        expected = "a text without lone surrogates" if "hex escape" in str(problem.get("ctx")) else "a JSON object"
+        return Reject(record.line, "", printable(str(record.content).strip()), expected)
+    found = "nothing" if problem["type"] == "missing" else _shown(record, problem["input"])
+    return Reject(record.line, ".".join(map(str, problem["loc"])), found, expected)
+
+
+def _shown(record: Record, value: Any) -> str:
+    """What was found as the file has it, JSON or text; cut here, as thousands are kept until they are written."""
+    if isinstance(record.content, str):
+        return printable(to_json(value, fallback=str, inf_nan_mode="constants").decode())
+    return "nothing" if value is None else printable(value)
 
 
 def rejects_of(row: tuple[Record, BaseModel], refusal: ServiceError) -> list[Reject]:
@@ -80,10 +102,10 @@ def rejects_of(row: tuple[Record, BaseModel], refusal: ServiceError) -> list[Rej
     if not refusal.fields:
         return [Reject(record.line, "", refusal.detail or refusal.code, refusal.expected or "see the documentation")]
     names = [(one.pointer.strip("/"), one.expected) for one in refusal.fields]
-    return [Reject(record.line, name, str(getattr(values, name, "")), expected) for name, expected in names]
+    return [Reject(record.line, name, _shown(record, getattr(values, name, None)), wanted) for name, wanted in names]
 
 
-def words_of(error: Exception) -> str:
+def words_of(error: BaseException) -> str:
     """What stopped a chunk, in a line; of a mistake of the program the place, never a value."""
     refusal = error if isinstance(error, ServiceError) else told(error) if isinstance(error, DATABASE_ERRORS) else None
     if isinstance(refusal, UnavailableError):

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO
 
-__all__ = ["FileFacts", "ImportStoppedError", "Reader", "Record", "facts_of", "is_unchanged"]
+__all__ = ["FileFacts", "ImportStoppedError", "Reader", "Record", "expect_unchanged", "facts_of"]
 
 MAX_RECORD_BYTES = 1_048_576
 _BLOCK_BYTES = 1_048_576
@@ -48,8 +48,9 @@ def facts_of(file: BinaryIO) -> FileFacts:
     """Read the file to its end, once.
 
     Raises:
-        ImportStoppedError: it is not UTF-8; the line is told.
+        ImportStoppedError: it is not UTF-8, and the line is told; or it changed meanwhile.
     """
+    changed_ns = os.fstat(file.fileno()).st_mtime_ns  # before the first byte: no change goes unseen
     sum_, decoder, line = hashlib.sha256(), codecs.getincrementaldecoder("utf-8")(), 1
     size = 0
     while block := file.read(_BLOCK_BYTES):
@@ -65,13 +66,20 @@ def facts_of(file: BinaryIO) -> FileFacts:
         decoder.decode(b"", final=True)
     except UnicodeDecodeError:
         raise ImportStoppedError(f"line {line}: found a character that is cut off; expected a whole file") from None
-    return FileFacts(sum_.hexdigest(), size, os.fstat(file.fileno()).st_mtime_ns)
+    facts = FileFacts(sum_.hexdigest(), size, changed_ns)
+    expect_unchanged(file, facts)
+    return facts
 
 
-def is_unchanged(file: BinaryIO, facts: FileFacts) -> bool:
-    """Whether the file is still as long and as old as when it was read to its end."""
+def expect_unchanged(file: BinaryIO, facts: FileFacts) -> None:
+    """Refuse a file that is not as long and as old as when it was read to its end.
+
+    Raises:
+        ImportStoppedError: it is not.
+    """
     now = os.fstat(file.fileno())
-    return (now.st_size, now.st_mtime_ns) == (facts.size, facts.changed_ns)
+    if (now.st_size, now.st_mtime_ns) != (facts.size, facts.changed_ns):
+        raise ImportStoppedError("the file changed while it was read; expected one that is left alone")
 
 
 class Reader:
@@ -83,6 +91,7 @@ class Reader:
 
     def __init__(self, file: BinaryIO, name: str, known: set[str], required: set[str]) -> None:
         self._file, self._bytes, self._line = file, 0, 0
+        self._record = 0, 1  # byte and line at which the record begins that is read now
         suffix = Path(name).suffix.lower()
         if suffix not in (".csv", ".jsonl"):
             raise ImportStoppedError(f"found a name that ends with {suffix or 'nothing'}; expected .csv or .jsonl")
@@ -115,15 +124,17 @@ class Reader:
         if position_bytes:
             self._file.seek(position_bytes)
             self._bytes, self._line = position_bytes, line
+            self._record = position_bytes, line + 1
 
     def __iter__(self) -> Iterator[Record]:
         return self._json_records() if self._columns is None else self._csv_records(self._columns)
 
     def _lines(self) -> Iterator[str]:
         while line := self._file.readline(MAX_RECORD_BYTES + 1):
-            if len(line) > MAX_RECORD_BYTES:
-                raise ImportStoppedError(f"line {self._line + 1}: found more than {MAX_RECORD_BYTES} bytes in one line")
             self._bytes += len(line)
+            if self._bytes - self._record[0] > MAX_RECORD_BYTES:
+                found = f"line {self._record[1]}: found more than {MAX_RECORD_BYTES} bytes in one record"
+                raise ImportStoppedError(f"{found}; expected fewer, and an end to each quote")
             self._line += 1
             yield line.decode()  # known to be UTF-8
 
@@ -131,6 +142,7 @@ class Reader:
         rows = csv.reader(self._lines(), strict=True)
         while True:
             first = self._line + 1
+            self._record = self._bytes, first
             try:
                 cells = next(rows, None)
             except csv.Error as error:
@@ -145,5 +157,6 @@ class Reader:
 
     def _json_records(self) -> Iterator[Record]:
         for text in self._lines():
+            self._record = self._bytes, self._line + 1
             if text.strip():
                 yield Record(self._line, self._bytes, self._line, text)

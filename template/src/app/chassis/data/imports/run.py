@@ -11,7 +11,7 @@ from typing import Any, BinaryIO
 from sqlalchemy import select, update
 
 from app.chassis.data.imports.check import REFUSALS, Rows, Target, checked, rejects_of, words_of
-from app.chassis.data.imports.reader import FileFacts, ImportStoppedError, Reader, Record, is_unchanged
+from app.chassis.data.imports.reader import FileFacts, ImportStoppedError, Reader, Record, expect_unchanged
 from app.chassis.data.imports.rejects import Reject, Rejects
 from app.chassis.database import WriteWork, utc_now
 from app.chassis.database.engine import Database
@@ -21,6 +21,8 @@ from app.chassis.database.revisions import pending_rooms
 from app.chassis.errors import ServiceError
 
 __all__ = ["Import", "Target"]
+
+_CHUNK_BYTES = 8 * 1_048_576
 
 
 @dataclass(slots=True)
@@ -47,32 +49,32 @@ class Import:
 
         Raises:
             ImportStoppedError: the database lacks tables, or the file of rejects cannot be used.
+            OSError: the file of rejects cannot be written.
         """
         try:
             if pending := await pending_rooms(self.database):
                 raise ImportStoppedError(f"{', '.join(pending)} not migrated; run `make migrate`")
-            self.state = await self._known_state(is_again=is_again)
+            self.state = await self._known_state(rejects, is_again=is_again)
         except (*DATABASE_ERRORS, ServiceError) as error:
             raise ImportStoppedError(words_of(error)) from None
-        self._rejects = Rejects(rejects, self.state.reject_bytes)
 
-    async def _known_state(self, *, is_again: bool) -> ImportedFile:
+    async def _known_state(self, rejects: Path, *, is_again: bool) -> ImportedFile:
         key = {"target": self.target.name, "sha256": self.facts.sha256}
         fresh = dict.fromkeys(("done_bytes", "done_lines", "stored_rows", "rejected_rows", "reject_bytes"), 0)
-        name = self.path.name[-255:]
-        state = ImportedFile(**key, **fresh, name=name, size=self.facts.size, updated_at=utc_now())
+        name = self.path.name.encode(errors="replace").decode()[-255:]  # a name need not be UTF-8
+        state = ImportedFile(**key, **fresh, name=name, size=self.facts.size, updated_at=utc_now(), finished_at=None)
         async with WriteWork.on(self.database) as work:
-            found = await work.session.get(ImportedFile, (key["target"], key["sha256"]))
+            found = await work.session.get(ImportedFile, (key["target"], key["sha256"]), with_for_update=True)
             same_name = select(ImportedFile).where(
                 ImportedFile.target == key["target"], ImportedFile.name == name, ImportedFile.sha256 != key["sha256"]
             )
             self.before = await work.session.scalar(same_name.order_by(ImportedFile.updated_at.desc()).limit(1))
-            if self.is_dry:
-                return state
-            if found is not None and not is_again:
-                return found
-            state.finished_at = None
-            return await work.session.merge(state)
+            if found is None or is_again or self.is_dry:
+                self._rejects = Rejects(rejects, 0)
+                return state if self.is_dry else await work.session.merge(state)
+            if found.finished_at is None:
+                self._rejects = Rejects(rejects, found.reject_bytes)  # the row is locked: nobody is ahead of it
+            return found
 
     async def run(self, reader: Reader, on_progress: Callable[[int], None]) -> None:
         """Bring in what is left; `on_progress` gets the bytes of the file that are done.
@@ -82,7 +84,7 @@ class Import:
         """
         reader.skip_to(self.state.done_bytes, self.state.done_lines)
         try:
-            for chunk in _chunks(reader, self.chunk_rows):
+            for chunk in _chunks(reader, self.chunk_rows, self.state.done_bytes):
                 await self._save(chunk)
                 on_progress(self.state.done_bytes)
             await self._save([], is_last=True)
@@ -90,32 +92,31 @@ class Import:
             self._rejects.close()
 
     async def _save(self, records: list[Record], *, is_last: bool = False) -> None:
-        if not is_unchanged(self.file, self.facts):
-            raise ImportStoppedError("the file changed while it was read; expected one that is left alone")
+        expect_unchanged(self.file, self.facts)
         work = WriteWork(self.database)
         try:
             rows, rejects = checked(self.target, records)
             rejects += await self._stored(work, rows)
-            after = self._after(records, rejects, is_last=is_last)
+            lines = self._rejects.lines_of(sorted(rejects, key=lambda one: one.line))
+            after = self._after(records, len({one.line for one in rejects}), len(lines), is_last=is_last)
             if not self.is_dry:
                 await self._note(work, after)
+            self._rejects.write(lines)  # who is noted alone writes, and before the commit: none is ever missing
             await work.finish(is_good=not self.is_dry)
-        except (ImportStoppedError, OSError):
+        except ImportStoppedError:
             raise
-        except Exception as error:  # noqa: BLE001  # the team's code may raise anything; where it did is what helps
+        except (Exception, SystemExit) as error:  # noqa: BLE001  # the team's code may raise anything; where it did is what helps
             raise ImportStoppedError(words_of(error)) from None
         finally:
             await work.finish(is_good=False)  # a second time is nothing
         for name, value in after.items():
             setattr(self.state, name, value)
 
-    def _after(self, records: list[Record], rejects: list[Reject], *, is_last: bool) -> dict[str, Any]:
-        self._rejects.add(sorted(rejects, key=lambda one: one.line))
-        bad = len({one.line for one in rejects})
+    def _after(self, records: list[Record], bad: int, told_bytes: int, *, is_last: bool) -> dict[str, Any]:
         after: dict[str, Any] = {
             "stored_rows": self.state.stored_rows + len(records) - bad,
             "rejected_rows": self.state.rejected_rows + bad,
-            "reject_bytes": self._rejects.size,
+            "reject_bytes": self._rejects.size + told_bytes,
             "updated_at": utc_now(),
         }
         if records:
@@ -153,14 +154,14 @@ class Import:
         return await self._stored(work, rows[:half]) + await self._stored(work, rows[half:])
 
 
-def _chunks(reader: Reader, size: int) -> Iterator[list[Record]]:
+def _chunks(reader: Reader, size: int, begin_bytes: int) -> Iterator[list[Record]]:
     chunk: list[Record] = []
     try:
         for record in reader:
             chunk.append(record)
-            if len(chunk) == size:
+            if len(chunk) == size or record.end_bytes - begin_bytes >= _CHUNK_BYTES:
                 yield chunk
-                chunk = []
+                chunk, begin_bytes = [], record.end_bytes
     except ImportStoppedError:
         if chunk:
             yield chunk  # what stands before the break is good
