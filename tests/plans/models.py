@@ -48,3 +48,12 @@ class Loan(Base):
     book_id: Mapped[int] = mapped_column(ForeignKey("books.id"))
     reader: Mapped[str] = mapped_column(String(80))
     spare: Mapped[str] = mapped_column(String(80), index=True)
+
+
+class Review(Base):
+    """Refers to a book, and an index says which."""
+
+    __tablename__ = "reviews"
+
+    id: Mapped[int] = mapped_column(Key, primary_key=True)
+    book_id: Mapped[int] = mapped_column(ForeignKey("books.id"), index=True)

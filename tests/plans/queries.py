@@ -5,8 +5,8 @@ from datetime import datetime
 from typing import Any, Literal
 
 from app.chassis.database import Order, Part, ReadWork, Slice, WriteWork, insert_or_update
-from app.domains.books.models import Book, Loan, Shelf
-from sqlalchemy import String, cast, delete, exists, func, literal, or_, select, text, tuple_, update
+from app.domains.books.models import Book, Loan, Review, Shelf
+from sqlalchemy import String, cast, delete, exists, func, insert, literal, or_, select, text, tuple_, update
 
 _BY_ISBN = Order(Book.isbn)
 _BY_WEIGHT = Order(Book.weight, Book.id)
@@ -112,6 +112,25 @@ async def bad_product(work: ReadWork) -> int | None:
     return await work.session.scalar(statement)
 
 
+async def bad_insert_of_many(work: WriteWork, author: str) -> None:
+    names = select(Book.isbn).where(Book.author == author)
+    await work.session.execute(insert(Shelf).from_select(["name"], names))
+
+
+async def bad_comment(work: ReadWork, author: str) -> Sequence[Any]:
+    statement = text("-- of one author\n/* all */ SELECT id FROM books WHERE author = :a")
+    return (await work.session.execute(statement, {"a": author})).all()
+
+
+async def bad_join_for_each(work: ReadWork, code: int) -> Sequence[Any]:
+    statement = select(Loan.reader).join(Book, Loan.reader == Book.note).where(Book.code == code)
+    return (await work.session.execute(statement)).all()
+
+
+async def bad_rare(work: ReadWork, price: int) -> Sequence[Book]:
+    return (await work.session.scalars(select(Book).where(Book.price > price).limit(20))).all()
+
+
 async def good_key(work: ReadWork, book_id: int) -> Book | None:
     return await work.session.get(Book, book_id)
 
@@ -180,7 +199,7 @@ async def good_remove(work: WriteWork, loan_id: int) -> None:
 
 
 async def good_add(work: WriteWork, name: str) -> None:
-    work.session.add(Shelf(name=name))
+    work.session.add_all([Shelf(name=name), Shelf(name=f"{name} 2")])
     await work.session.flush()
     await work.session.scalars(select(Shelf).where(Shelf.name == name))
 
@@ -206,6 +225,28 @@ async def good_union(work: ReadWork, isbn: str, title: str) -> Sequence[Any]:
 async def good_walk(work: ReadWork, part: Part) -> Slice[Book]:
     wanted = select(Book)
     return await _BY_ISBN.slice(work, wanted, part, count_to=500)
+
+
+async def good_walk_of_a_range(work: ReadWork, part: Part) -> Slice[Book]:
+    return await _BY_ISBN.slice(work, select(Book).where(Book.price > 0), part, count_to=500)
+
+
+async def good_walk_of_a_join(work: ReadWork, part: Part) -> Slice[Book]:
+    return await _BY_ISBN.slice(work, select(Book).join(Shelf).where(Shelf.id > 0), part, count_to=500)
+
+
+async def good_walk_of_parents(work: ReadWork, part: Part) -> Slice[Book]:
+    wanted = select(Book).where(exists().where(Review.book_id == Book.id))
+    return await Order(Book.id).slice(work, wanted, part, count_to=100)
+
+
+async def good_common(work: ReadWork, price: int) -> Sequence[Book]:
+    return (await work.session.scalars(select(Book).where(Book.price > price).order_by(Book.id).limit(20))).all()
+
+
+async def good_text(work: ReadWork, year: int) -> Sequence[Any]:
+    statement = text("SELECT id FROM books WHERE year >= :y ORDER BY id LIMIT 20")
+    return (await work.session.execute(statement, {"y": year})).all()
 
 
 async def good_rows(work: WriteWork, rows: Sequence[Mapping[str, Any]]) -> None:

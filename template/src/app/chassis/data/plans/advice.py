@@ -1,7 +1,7 @@
 """Which index would help a step of a plan. May import facts, sql."""
 
 from collections.abc import Iterator, Sequence, Set
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from sqlalchemy import MetaData, Table, UniqueConstraint
 
@@ -16,10 +16,22 @@ _PARTIAL = ("postgresql_where", "sqlite_where")
 
 @dataclass(frozen=True, slots=True)
 class Advice:
-    """What to do, in words; `is_there` if the index that helps is there already and the plan does without."""
+    """What to do, in words; `is_there` if the index that helps is there already and the plan does without.
+
+    `is_all` if as many rows are asked for as there are; `is_range` if it serves no more than a < or >.
+    """
 
     told: str
     is_there: bool = False
+    is_all: bool = False
+    is_range: bool = False
+
+    def told_of(self, query: str, look: Look) -> str:
+        """The words for that query; a list without its last page can leave off counting."""
+        if not query.endswith(".total") or not (self.is_there or self.is_all) or any(b.has_limit for b in look.blocks):
+            return self.told
+        told = "instead: count_to= of Order.slice, which counts no further"
+        return f'{told}; or accept "{query.partition(".")[2]}" in plans.toml'
 
 
 def _leads(table: Table, columns: Sequence[str], count: int) -> bool:
@@ -81,7 +93,9 @@ def advise(step: Step, look: Look, metadata: MetaData) -> Advice:
     if any(one.arm for one in conditions):
         return _advise_arms(conditions, table)
     equal = _columns([one for one in conditions if one.kind == "equal" and not one.is_join])
-    equal = equal or _columns([one for one in conditions if one.kind == "equal"])
+    is_looked_up = any(one.kind == "equal" and not one.is_join for block in blocks for one in block.conditions)
+    if not equal and (is_looked_up or not order):  # else a list in order leads, and its rows find their partners
+        equal = _columns([one for one in conditions if one.kind == "equal"])
     ranges = _columns(
         [one for one in conditions if one.kind == "range" and not one.is_join and one.name[1] not in equal]
     )
@@ -89,7 +103,7 @@ def advise(step: Step, look: Look, metadata: MetaData) -> Advice:
     if step.kind == "sort" or (order and (not ranges or ranges[0] == order[0][0])):
         return _index(table, equal, order)
     if equal or ranges:
-        return _index(table, equal, [(name, False) for name in ranges[:1]])
+        return replace(_index(table, equal, [(name, False) for name in ranges[:1]]), is_range=not equal)
     return _without_index(conditions)
 
 
@@ -152,7 +166,7 @@ def _without_index(conditions: Sequence[Condition]) -> Advice:
         return Advice(
             "instead: ask for what is equal, or for what is not there by NOT EXISTS: no index serves the rest"
         )
-    return Advice("instead: ask for some rows, or for the first ones by LIMIT: it asks for all")
+    return Advice("instead: ask for some rows, or for the first ones by LIMIT: it asks for all", is_all=True)
 
 
 def _name(table: Table, columns: Sequence[str]) -> str:

@@ -145,7 +145,9 @@ def _judge(name: str, look: Look, report: Report, *, is_weak: bool) -> None:
     report.used |= look.used
     for step in look.steps:
         advice = advise(step, look, Base.metadata)
+        if is_weak and advice.is_range:
+            continue  # how many rows pass an unknown bound is a guess
         told = _WORDS[step.kind].format(rows=step.rows, table=step.table)
         key = (name, step.kind, step.table)
         kept = report.notes if advice.is_there and (is_weak or step.kind == "sort") else report.findings
-        kept.setdefault(key, Finding(name, told, look.told, advice.told))
+        kept.setdefault(key, Finding(name, told, look.told, advice.told_of(name, look)))

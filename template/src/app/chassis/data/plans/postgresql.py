@@ -10,7 +10,8 @@ from app.chassis.data.plans.sql import Block
 __all__ = ["generic", "look_at_postgresql"]
 
 # Nodes that hand a row on as they get it, so that a LIMIT above them ends them early.
-_PASSING = {"Limit", "LockRows", "Subquery Scan", "Result", "Nested Loop", "Append", "Merge Append", "Memoize"}
+_JOINS = {"Nested Loop", "Hash Join", "Merge Join"}
+_PASSING = {"Limit", "LockRows", "Subquery Scan", "Result", "Append", "Merge Append", "Memoize"} | _JOINS
 _INDEXED = ("Index Scan", "Index Only Scan", "Bitmap Index Scan")
 _WINDOW = re.compile(r"\b(LIMIT|OFFSET)\s+\$(\d+)(?:::\w+)?")
 _PLACE = re.compile(r"\$(\d+)")
@@ -57,7 +58,10 @@ def _walk(node: dict[str, Any], limit: int | None, look: Look, facts: Facts) -> 
         look.steps.append(Step("sort", table, alias, rows))
     for child in children:
         is_passing = kind in _PASSING and child.get("Parent Relationship") in ("Outer", "Subquery", "Member")
-        _walk(child, limit if is_passing else None, look, facts)
+        wanted = limit if is_passing or kind == "Merge Join" else None
+        if wanted is not None and kind in _JOINS:  # rows that find a partner lie anywhere, too
+            wanted = wanted * max(child["Plan Rows"], node["Plan Rows"]) // max(node["Plan Rows"], 1)
+        _walk(child, wanted, look, facts)
 
 
 def _look_at_scan(node: dict[str, Any], limit: int | None, look: Look, facts: Facts) -> None:

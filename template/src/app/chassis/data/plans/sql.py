@@ -12,7 +12,9 @@ from typing import Any
 __all__ = ["Block", "Condition", "Name", "read"]
 
 _CAST = re.compile(r"(\$\d+)::[A-Za-z_]+(?: PRECISION| WITH(?:OUT)? TIME ZONE)?(?:\([\d, ]+\))?(?:\[\])?")
-_PIECE = re.compile(r"'(?:[^']|'')*'|\"[^\"]+\"|\$\d+|[^\W\d]\w*|\d[\d.]*|::|<>|!=|<=|>=|\|\||!?~~?\*?|\S")
+_PIECE = re.compile(
+    r"--[^\n]*|/\*[^*]*\*+(?:[^*/][^*]*\*+)*/|'(?:[^']|'')*'|\"[^\"]+\"|\$\d+|[^\W\d]\w*|\d[\d.]*|::|<>|!=|<=|>=|\|\||!?~~?\*?|\S"
+)
 _CLAUSES = set(
     re.findall(r"\w+", "SELECT FROM WHERE GROUP HAVING ORDER LIMIT OFFSET FETCH FOR SET RETURNING UPDATE DELETE VALUES")
 )
@@ -66,7 +68,7 @@ def read(statement: str) -> list[Block]:
             open_lists.append(inner)
         elif piece == ")":
             del open_lists[max(len(open_lists) - 1, 1) :]
-        else:
+        elif not piece.startswith(("--", "/*")):
             open_lists[-1].append(piece)
     return list(_blocks(root))
 

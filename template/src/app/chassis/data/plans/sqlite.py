@@ -2,10 +2,13 @@
 
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from typing import Any
 
+from sqlalchemy.exc import SQLAlchemyError
+
 from app.chassis.data.plans.facts import MANY_ROWS, Facts, Look, Step
-from app.chassis.data.plans.sql import Block
+from app.chassis.data.plans.sql import Block, read
 
 __all__ = ["look_at_sqlite"]
 
@@ -14,7 +17,7 @@ _READS = re.compile(
     r"(?P<how>SCAN|SEARCH) (?:TABLE )?(?P<alias>.+?)(?: AS (?P<as>.+?))?(?: USING (?P<using>.*?))?(?: LEFT-JOIN)?\Z"
 )
 _INDEX = re.compile(r"(?:COVERING )?INDEX (?P<name>.+?)(?: \((?P<keys>.*)\))?\Z")
-_WINDOW = re.compile(r"\s+LIMIT\s+\?(?P<offset>\s+OFFSET\s+\?)?\s*\Z")
+_WINDOW = re.compile(r"(?i)\s+LIMIT\s+(\?|\d+)(?:\s+OFFSET\s+(?:\?|\d+))?\s*(?=\)|;?\s*\Z)")
 Execute = Callable[[str, Sequence[Any]], Sequence[Sequence[Any]]]
 
 
@@ -90,12 +93,19 @@ class _Passes:
         """Rows read until the limit is reached; all of them where nobody can tell."""
         if not block.conditions:
             return 0
-        window = _WINDOW.search(self._statement)
-        if not window:
-            return total
-        values = list(self._parameters)
-        limit = values[-2] if window["offset"] else values[-1]
-        # Its own text, parameters as they were: nothing is put into it.
-        count = f"SELECT count(*) FROM ({self._statement[: window.start()]})"  # noqa: S608
-        passing = int(self._execute(count, values[: -2 if window["offset"] else -1])[0][0])
-        return min(total, total * int(limit) // max(passing, 1))
+        sent, wanted = self._statement, [replace(block, has_limit=False)]
+        for window in _WINDOW.finditer(sent):
+            starts = [one.end() for one in re.finditer(r"\A|\(", sent[: window.start()])]
+            start = next((one for one in reversed(starts) if read(sent[one : window.start()])[:1] == wanted), None)
+            if start is None:
+                continue
+            before, behind = (re.sub(r"'[^']*'", "", sent[:end]).count("?") for end in (start, window.start()))
+            limit = self._parameters[behind] if window[1] == "?" else window[1]
+            # Its own text, parameters as they were: nothing is put into it.
+            count = f"SELECT count(*) FROM ({sent[start : window.start()]})"  # noqa: S608
+            try:
+                passing = int(self._execute(count, self._parameters[before:behind])[0][0])
+            except SQLAlchemyError:  # it asks for what only the statement around it knows
+                break
+            return min(total, total * int(limit) // max(passing, 1))
+        return total

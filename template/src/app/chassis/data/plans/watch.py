@@ -20,7 +20,11 @@ from app.chassis.database.engine import Database
 
 __all__ = ["Watch", "facts_of"]
 
-_ASKS = re.compile(r"\s*(SELECT|UPDATE|DELETE|WITH|\()", re.IGNORECASE)
+# Behind comments; several rows that are written at once are a SELECT, too, but of values.
+_ASKS = re.compile(
+    r"(?is)(\s|--[^\n]*+|(?>/\*.*?\*/))*+"
+    r"(SELECT|UPDATE|DELETE|WITH|\(|(INSERT|REPLACE)\b(?!.*\(VALUES\b).*\bSELECT\b)"
+)
 
 
 class Watch:
