@@ -32,10 +32,11 @@ from sqlalchemy import (
 )
 
 from app.chassis.data.plans import team as plans_team
-from app.chassis.data.plans.gate import explain_queries
+from app.chassis.data.plans.gate import Finding, Report, explain_queries
+from app.chassis.data.plans.report import summary
 from app.chassis.data.plans.sql import read
 from app.chassis.data.plans.team import PlansError, Volume
-from app.chassis.database import Base, Key, ReadWork, UtcDateTime
+from app.chassis.database import Base, Key, Order, Part, ReadWork, Slice, UtcDateTime
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
 
@@ -139,6 +140,45 @@ def test_plan_is_good_with_the_index_that_is_advised(
     assert asyncio.run(advice(new_database(tmp_path / "with"))) == []
 
 
+def test_count_of_all_is_told_with_what_a_list_can_do(database_url: str, tables: dict[str, Table]) -> None:
+    """It names the argument and the entry; with the argument the plan is good."""
+    key = tables["probe order"].c.id
+
+    async def counted(work: ReadWork, part: Part) -> Slice[int]:
+        return await Order(key).slice(work, select(key), part)
+
+    async def bounded(work: ReadWork, part: Part) -> Slice[int]:
+        return await Order(key).slice(work, select(key), part, count_to=500)
+
+    async def scenario() -> dict[str, str]:
+        queries = {"probe.counted": counted, "probe.bounded": bounded}
+        report = await explain_queries(await created(database_url), queries, Volume(), ROWS)
+        return {one.query: one.advice for one in report.findings.values()}
+
+    advice = 'instead: count_to= of Order.slice, which counts no further; or accept "counted.total" in plans.toml'
+    assert asyncio.run(scenario()) == {"probe.counted.total": advice}
+
+
+def test_entry_that_lets_nothing_pass_is_told_with_its_reason() -> None:
+    """Its query is gone, its plan is good, or nobody knows."""
+    report = Report(["a.kept", "a.broken"], {}, failed={"a.broken": "KeyError"})
+    names = ("a.kept.total", "a.gone", "a.broken")
+    found = summary({"sqlite": report}, {name: (Path("plans.toml"), "a reason") for name in names})
+    assert [line for line in found.lines if line.startswith("lets")] == [
+        "lets nothing pass: a.kept.total in plans.toml: its plan is good on sqlite: remove the entry",
+        "lets nothing pass: a.gone in plans.toml: no query of that name",
+        "lets nothing pass: a.broken in plans.toml: it was not checked",
+    ]
+
+
+@pytest.mark.parametrize(("bad", "told"), [(0, "every plan is good"), (1, "1 bad plan"), (2, "2 bad plans")])
+def test_last_line_counts_the_bad_plans(bad: int, told: str) -> None:
+    """In words that fit the number."""
+    keys = [("a.one", "scan", str(number)) for number in range(bad)]
+    report = Report(["a.one"], {}, findings={key: Finding(key[0], "", "", "") for key in keys})
+    assert summary({"sqlite": report}, {}).lines[-1] == told
+
+
 def test_query_that_fails_is_told(database_url: str) -> None:
     """Nobody knows what else it would have asked."""
 
@@ -191,6 +231,8 @@ def test_accepted_plans_that_cannot_be_used_are_named(
             "UPDATE t SET a=? WHERE (t.a, t.b) > (?, ?) AND CAST(t.c AS VARCHAR) = ?",
             ["a range", "b range", "c wrapped"],
         ),
+        ("-- WHERE z = 1\n/* AND ('*/ SELECT a FROM t WHERE b = '--'", ["b equal"]),
+        ("INSERT INTO t (a) SELECT u.a FROM u WHERE u.b = ?", ["b equal"]),
         ("SELECT ((((", []),
         (")))) WHERE ' \"", []),
     ],

@@ -75,7 +75,6 @@ def _checked(rows: int) -> bool:
     typer.echo("\n".join(found.lines))
     if missing:
         typer.echo(f"NOT CHECKED ON POSTGRESQL: {missing}", err=True)
-    typer.echo(f"{found.bad} bad plans" if found.bad else "every plan is good")
     if not found.bad and (found.failed or (missing and os.environ.get("CI"))):
         raise typer.Exit(2)
     return not found.bad

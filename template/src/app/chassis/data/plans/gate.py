@@ -6,7 +6,7 @@ May import advice, arguments, calls, database, facts, run, team, volume, watch.
 import inspect
 import pkgutil
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from importlib import import_module
 from typing import Any
@@ -49,7 +49,7 @@ class Finding:
 class Report:
     """What was seen on one engine. Notes are plans that no index makes better."""
 
-    queries: int
+    queries: Collection[str]
     rows: dict[str, int]
     fill_seconds: float = 0.0
     findings: dict[tuple[str, str, str], Finding] = field(default_factory=dict)
@@ -84,7 +84,7 @@ async def explain_queries(database: Database, queries: Mapping[str, Query], volu
         raise PlansError(f"tests/volume.py: ARGUMENTS: no query {', '.join(unknown)}; expected domain.function")
     try:
         started = time.monotonic()
-        report = Report(len(queries), await fill(database, volume, rows))
+        report = Report(list(queries), await fill(database, volume, rows))
         await _analyze(database)
         report.fill_seconds = time.monotonic() - started
         async with database.writer.connect() as connection:

@@ -26,7 +26,7 @@ def summary(reports: Mapping[str, Report], accepted: Mapping[str, tuple[Path, st
     for engine, report in reports.items():
         rows, tables = sum(report.rows.values()), len(report.rows)
         told = f"{tables} tables, {rows:,} rows made in {report.fill_seconds:.1f} s"
-        found.lines.append(f"{engine}: {told}; {report.queries} queries, {report.statements} statements explained")
+        found.lines.append(f"{engine}: {told}; {len(report.queries)} queries, {report.statements} statements explained")
     passed = list(_plans(reports, accepted, found))
     for name, advice in keys_without_index(Base.metadata):
         found.bad += 1
@@ -42,6 +42,7 @@ def summary(reports: Mapping[str, Report], accepted: Mapping[str, tuple[Path, st
     silent = {query for report in reports.values() for query in report.silent}
     if silent:
         found.lines.append(f"nothing to explain: {', '.join(sorted(silent))}")
+    found.lines.append(f"{found.bad} bad plan{'s' * (found.bad > 1)}" if found.bad else "every plan is good")
     return found
 
 
@@ -65,7 +66,11 @@ def _plans(reports: Mapping[str, Report], accepted: Mapping[str, tuple[Path, str
         if any(key[0] == query for key in keys):
             yield f"accepted {query}: {reason}"
         else:
-            yield f"lets nothing pass: {query} in {file}"
+            name = query.removesuffix(".total")
+            why = "no query of that name" if all(name not in report.queries for report in reports.values()) else ""
+            why = why or f"its plan is good on {' and '.join(reports)}: remove the entry"
+            why = "it was not checked" if any(name in report.failed for report in reports.values()) else why
+            yield f"lets nothing pass: {query} in {file}: {why}"
     for key in dict.fromkeys(key for report in reports.values() for key in report.notes):
         if key not in keys and key[0] not in accepted:
             one = next(report.notes[key] for report in reports.values() if key in report.notes)
