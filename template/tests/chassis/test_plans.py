@@ -163,9 +163,10 @@ def test_entry_that_lets_nothing_pass_is_told_with_its_reason() -> None:
     """Its query is gone, its plan is good, or nobody knows."""
     report = Report(["a.kept", "a.broken"], {}, failed={"a.broken": "KeyError"})
     names = ("a.kept.total", "a.gone", "a.broken")
-    found = summary({"sqlite": report}, {name: (Path("plans.toml"), "a reason") for name in names})
+    reports = {"sqlite": report, "postgresql": report}
+    found = summary(reports, {name: (Path("plans.toml"), "a reason") for name in names})
     assert [line for line in found.lines if line.startswith("lets")] == [
-        "lets nothing pass: a.kept.total in plans.toml: its plan is good on sqlite: remove the entry",
+        "lets nothing pass: a.kept.total in plans.toml: its plan is good on sqlite and postgresql: remove the entry",
         "lets nothing pass: a.gone in plans.toml: no query of that name",
         "lets nothing pass: a.broken in plans.toml: it was not checked",
     ]

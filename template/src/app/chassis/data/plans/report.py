@@ -68,7 +68,7 @@ def _plans(reports: Mapping[str, Report], accepted: Mapping[str, tuple[Path, str
         else:
             name = query.removesuffix(".total")
             why = "no query of that name" if all(name not in report.queries for report in reports.values()) else ""
-            why = why or f"its plan is good on {' and '.join(reports)}: remove the entry"
+            why = why or f"its plan is good on {' and '.join(reports)}{': remove the entry' * (len(reports) > 1)}"
             why = "it was not checked" if any(name in report.failed for report in reports.values()) else why
             yield f"lets nothing pass: {query} in {file}: {why}"
     for key in dict.fromkeys(key for report in reports.values() for key in report.notes):
