@@ -55,7 +55,7 @@ def serve(
     from app.chassis.server import serve as run
 
     if os.environ.get("WEB_CONCURRENCY", "1") not in ("", "1"):
-        fail("WEB_CONCURRENCY: more than one process asked for; expected 1: the embedded database is for one process")
+        fail("WEB_CONCURRENCY: more than one process asked for; expected 1, and one `serve` for each replica")
     os.environ |= {name: str(value) for name, value in (("HOST", host), ("PORT", port)) if value is not None}
     service = load_service()
     sys.exit(run(service, service.state.settings))
