@@ -123,6 +123,8 @@ async def _asked(settings: DatabaseSettings, question: Callable[[Connection], T]
 
 def _words(error: Exception) -> str:
     """What the database or the revision said, without a value of a row."""
+    if isinstance(error, RevisionError) and isinstance(error.__cause__, Exception):
+        error = error.__cause__  # its text is the team's, and may hold one
     if isinstance(error, DBAPIError):
         return re.sub(r"<class '[^']*'>: ", "", str(error.orig)).splitlines()[0]
     if isinstance(error, CommandError | RevisionError | UnavailableError):
