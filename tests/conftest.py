@@ -116,7 +116,7 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
 
 def share(installed: Path, folder: Path) -> Path:
     """Copy a service that is set up; the copy has the same installed libraries."""
-    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", "__pycache__", ".mypy_cache"))
+    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", ".mypy_cache"))
     (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
     return folder
 

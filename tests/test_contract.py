@@ -223,7 +223,7 @@ def released(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
 def service(released: Path, tmp_path: Path) -> Path:
     """Return a copy of the released service, with its history."""
     folder = tmp_path / "service"
-    shutil.copytree(released, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv", "__pycache__"))
+    shutil.copytree(released, folder, symlinks=True, ignore=shutil.ignore_patterns(".venv"))
     (folder / ".venv").symlink_to(released / ".venv")
     return folder
 

@@ -64,7 +64,8 @@ def test_bad_plans_are_named_and_the_advised_indexes_make_them_good(service: Pat
     """Each bad query, on each engine, and no good one; with the indexes advised the gate is content."""
     models = (ROOT / "tests/plans/models.py").read_text(encoding="utf-8")
     add_books(service, models)
-    typed = subprocess.run([".venv/bin/python", "-m", "mypy"], cwd=service, capture_output=True, text=True, check=False)
+    command, env = [".venv/bin/python", "-m", "mypy"], user_environment()
+    typed = subprocess.run(command, cwd=service, env=env, capture_output=True, text=True, check=False)
     assert typed.returncode == 0, typed.stdout  # as a team writes them
     done = plans(service)
     assert done.returncode == 1, done.stdout + done.stderr

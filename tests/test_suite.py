@@ -211,7 +211,7 @@ def notices(service: Path, mutation: tuple[str, str, str, str]) -> None:
     path = service / CHASSIS / name
     source = path.read_text(encoding="utf-8")
     path.write_text(source.replace(intact, broken), encoding="utf-8")
-    environment = user_environment(PYTHONPATH="src")
+    environment = user_environment(PYTHONPATH="src", THOROUGH="1")
     command = [
         ".venv/bin/python",
         "-m",
@@ -261,7 +261,7 @@ def test_soak_random_requests_and_kills(service: Path) -> None:
 def test_soak_thousand_kills_do_it_once(service: Path) -> None:
     """Requests with a key through 500 kill -9 on each engine, three under way at each: no duplicate, none lost."""
     tests = "tests/chassis/test_idempotency.py"
-    environment = user_environment(PYTHONPATH="src", KILL_ROUNDS="500")
+    environment = user_environment(PYTHONPATH="src", THOROUGH="1", KILL_ROUNDS="500")
     runs = [
         subprocess.Popen(
             [".venv/bin/python", "-m", "pytest", "-q", "-p", "no:cacheprovider", tests, "-k", f"killed and {engine}"],
@@ -280,7 +280,7 @@ def test_soak_thousand_kills_do_it_once(service: Path) -> None:
 @pytest.mark.soak
 def test_soak_import_of_a_million_rows(service: Path) -> None:
     """On both engines, killed five times: each row once, memory flat."""
-    environment = user_environment(PYTHONPATH="src", IMPORT_ROWS="1000000", IMPORT_KILLS="5")
+    environment = user_environment(PYTHONPATH="src", THOROUGH="1", IMPORT_ROWS="1000000", IMPORT_KILLS="5")
     command = [".venv/bin/python", "-m", "pytest", "-q", "tests/chassis/test_imports.py", "-k", "killed"]
     done = subprocess.run(command, cwd=service, env=environment, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]

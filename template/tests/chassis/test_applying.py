@@ -121,6 +121,7 @@ def test_revision_may_step_out_of_its_transaction_on_sqlite(database_url: str, r
     assert apply(database_url) == ["team: nothing -> 0001"]
 
 
+@pytest.mark.thorough
 @pytest.mark.engines("postgresql")
 def test_replica_that_waits_for_its_turn_holds_up_no_index(database_url: str) -> None:
     """`CREATE INDEX CONCURRENTLY` of one replica waits for every snapshot, so the others wait without one."""

@@ -123,7 +123,7 @@ class Writer(threading.Thread):
 
     def run(self) -> None:
         """Write."""
-        for number in range(self._first, self._first + 2_000_000, 2):
+        for number in range(self._first, self._first + 1_000_000, 2):
             if self._stop_it.is_set():
                 return
             if self._url.startswith("postgresql"):
@@ -131,7 +131,6 @@ class Writer(threading.Thread):
             else:
                 path = self._url.partition(":///")[2]
                 with closing(sqlite3.connect(path, timeout=30)) as connection, connection:
-                    connection.execute("PRAGMA journal_mode=WAL")
                     connection.execute(f"INSERT INTO probe (number) VALUES ({number}), ({number + 1})")  # noqa: S608  # numbers
             self.saved += [number, number + 1]
 
@@ -140,12 +139,14 @@ class Writer(threading.Thread):
 def test_backup_while_others_write_holds_all_that_was_saved_before(operator: Operator) -> None:
     """Four threads write; what they knew to be saved is in it, and no transaction is in it by half."""
     stop = threading.Event()
+    if operator.url.startswith("sqlite"):  # who changes the mode while others write is refused at once
+        operator.write("PRAGMA journal_mode=WAL")
     writers = [Writer(operator.url, 1_000_000 * (number + 1), stop) for number in range(4)]
     for writer in writers:
         writer.start()
     try:
         while not all(writer.saved for writer in writers):
-            assert any(writer.is_alive() for writer in writers)
+            assert all(writer.is_alive() for writer in writers)
             time.sleep(0.01)
         saved = {number for writer in writers for number in list(writer.saved)}
         backup = operator.backup()

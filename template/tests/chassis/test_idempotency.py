@@ -116,6 +116,7 @@ def test_concurrent_requests_with_one_key_do_it_once(service: ServiceProcess, cl
     assert send(client, key, "/-probe/keyed?seconds=0.05").headers["idempotent-replayed"] == "true"
 
 
+@pytest.mark.thorough
 def test_killed_service_did_it_once_or_not_at_all(tmp_path: Path, database_url: str, engine: str) -> None:
     """kill -9 at any moment: each request, sent again to a later process, leaves exactly one row."""
     numbers, moments = itertools.count(), random.Random(ROUNDS)  # noqa: S311  # no secret, and the same again

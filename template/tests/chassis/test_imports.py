@@ -24,7 +24,7 @@ from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
 from tests.chassis.import_program import ImportedThing, Row, bring_in, prepare
 
-pytestmark = pytest.mark.engines("sqlite", "postgresql")
+pytestmark = [pytest.mark.engines("sqlite", "postgresql"), pytest.mark.thorough]
 
 ROWS = int(os.environ.get("IMPORT_ROWS", "6000"))
 KILLS = int(os.environ.get("IMPORT_KILLS", "2"))
@@ -351,7 +351,6 @@ def test_file_of_rejects_on_a_full_disk_is_told(tmp_path: Path) -> None:
     assert not path.exists()
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("lines", [3, 1])
 def test_file_of_rejects_that_was_shortened_stops_the_import(url: str, tmp_path: Path, lines: int) -> None:
     """Its lines would be gone without a word; what is left of it stays."""
@@ -424,7 +423,6 @@ def test_file_that_changes_while_its_sum_is_made_is_told(tmp_path: Path) -> None
         facts_of(cast("BinaryIO", _Meddled(file, path)))
 
 
-@pytest.mark.thorough
 def test_chunk_ends_by_bytes_too(url: str, tmp_path: Path) -> None:
     """Thirty rows of nearly 1 MiB are never in the memory at once."""
     path, done = tmp_path / "a.jsonl", []
@@ -470,7 +468,6 @@ async def _nothing(_work: WriteWork, _rows: Sequence[Row]) -> None:
     """Stores nothing."""
 
 
-@pytest.mark.thorough
 @pytest.mark.parametrize("error", [FileNotFoundError(2, "No such file", "/x"), SystemExit(0), KeyError("x")])
 def test_store_that_fails_stops_the_import_and_is_named(url: str, tmp_path: Path, error: BaseException) -> None:
     """Whatever it raises is its own, and nothing of the file of rejects'."""
@@ -485,7 +482,6 @@ def test_store_that_fails_stops_the_import_and_is_named(url: str, tmp_path: Path
     assert "rejects" not in str(stopped.value)
 
 
-@pytest.mark.thorough
 def test_name_that_is_not_utf_8_is_taken(url: str, tmp_path: Path) -> None:
     """Old file systems have such names; the table gets it as far as it can be written."""
     path = tmp_path / os.fsdecode(b"a\xff.csv")

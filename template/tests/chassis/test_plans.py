@@ -121,6 +121,7 @@ def test_rows_are_made_up_for_every_kind_of_column(database_url: str, tables: di
     }
 
 
+@pytest.mark.thorough
 @pytest.mark.engines("sqlite", "postgresql")
 def test_plan_is_good_with_the_index_that_is_advised(
     new_database: Callable[[Path], str], tmp_path: Path, tables: dict[str, Table]

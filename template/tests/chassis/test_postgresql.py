@@ -236,6 +236,7 @@ def test_farewell_of_the_server_is_an_outage(database_url: str) -> None:
     asyncio.run(scenario())
 
 
+@pytest.mark.thorough
 def test_replicas_that_start_at_once_migrate_one_by_one(database_url: str) -> None:
     """Each finds the work of the first done, and none fails. All are held up until the last one has come."""
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "DATABASE_URL": database_url}

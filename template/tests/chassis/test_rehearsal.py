@@ -108,20 +108,9 @@ def folder(tmp_path: Path, engine: str) -> Path:
     return tmp_path / "service"
 
 
-@pytest.mark.engines("sqlite")
-def test_good_migration_is_rehearsed_and_noted(folder: Path, database_url: str) -> None:
-    """What came of it stands in a note; nothing else is there."""
-    rehearsed_and_noted(folder, database_url)
-
-
 @pytest.mark.thorough
-@pytest.mark.engines("postgresql")
-def test_good_migration_is_rehearsed_and_noted_on_a_server(folder: Path, database_url: str) -> None:
-    """The same."""
-    rehearsed_and_noted(folder, database_url)
-
-
-def rehearsed_and_noted(folder: Path, database_url: str) -> None:
+@pytest.mark.engines("sqlite", "postgresql")
+def test_good_migration_is_rehearsed_and_noted(folder: Path, database_url: str) -> None:
     """Seconds and rows, as JSON and as a table; the database and its revision are what they were."""
     more = ("op.create_table('more', sa.Column('id', sa.Integer))", "op.drop_table('more')")
     project = Project(folder, database_url)
