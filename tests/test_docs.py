@@ -171,6 +171,17 @@ def test_soak_notes_committed_trees_only(tmp_path: Path) -> None:
     assert new.read_text().endswith(" | 1.0.0 | 10 passed | 1 |\n")
 
 
+def test_bench_page_names_every_section() -> None:
+    """A section that the page does not explain is a figure that nobody can read."""
+    command = [sys.executable, "tests/bench/run.py", "--only", "nothing"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    sections = done.stderr.rstrip().rpartition("expected one of: ")[2].split(", ")
+    text = page("reference/bench.md")
+    assert done.returncode == 2
+    assert sections == re.findall(r"`(\w+)`", text.partition("one section: ")[2].partition("|")[0])
+    assert [name for name in sections if f"- **{name}**: " not in text] == []
+
+
 def test_every_decision_is_in_the_index() -> None:
     """A record nobody finds was not written."""
     records = {path.name for path in (DOCS / "decisions").glob("0*.md")}

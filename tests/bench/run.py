@@ -16,6 +16,7 @@ from service import BENCH, CannotMeasureError, prepare, run
 from starting import copies, first_answer, process_start, suite
 from storing import database
 
+SECTIONS = ("answers", "database", "layers", "start", "copy", "memory")
 _LIBRARIES = ("fastapi", "starlette", "uvicorn", "uvloop", "pydantic")
 
 
@@ -47,14 +48,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--json", action="store_true", help="print JSON instead of tables")
     parser.add_argument("--rounds", type=int, help="interleaved rounds of requests (default 9, with --full 21)")
     parser.add_argument("--count", type=int, default=2_000, help="requests of a case in a round (default 2000)")
-    parser.add_argument(
-        "--only", action="append", metavar="SECTION", help="answers, database, layers, start, copy, memory"
-    )
+    parser.add_argument("--only", action="append", metavar="SECTION", help=f"one of {', '.join(SECTIONS)}; may repeat")
     asked = parser.parse_args()
-    if unknown := set(asked.only or ()) - {"answers", "database", "layers", "start", "copy", "memory"}:
-        parser.error(
-            f"found --only {', '.join(sorted(unknown))}, expected answers, database, layers, start, copy or memory"
-        )
+    if unknown := set(asked.only or ()) - set(SECTIONS):
+        parser.error(f"found --only {', '.join(sorted(unknown))}, expected one of: {', '.join(SECTIONS)}")
     asked.rounds = asked.rounds or (21 if asked.full else 9)
     return asked
 
