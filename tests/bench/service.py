@@ -79,10 +79,7 @@ def prepare() -> Path:
     stored.mkdir()
     (stored / "__init__.py").write_text('"""The measured routes that ask the database."""\n', encoding="utf-8")
     shutil.copy2(PROGRAMS / "stored.py", stored / "routes.py")
-    bare = service / "bare"
-    bare.mkdir()
-    for name in ("bare.py", "bare_stored.py", "models.py", "layers.py"):
-        shutil.copy2(PROGRAMS / name, bare / name)
+    bare = shutil.copytree(PROGRAMS, service / "bare", ignore=shutil.ignore_patterns("__pycache__"))
     run("make", "setup", cwd=service, limit_seconds=600)
     python = service / ".venv/bin/python"
     run(python, "-m", "compileall", "-q", "src", "bare", ".venv", cwd=service)
