@@ -21,6 +21,10 @@ OTHERS = """FROM pg_stat_activity WHERE datname = current_database() AND backend
 USERS = f"""SELECT coalesce(nullif(application_name, ''), 'a program'), usename,
   coalesce(host(client_addr), 'this machine'), pid {OTHERS} ORDER BY pid LIMIT 20"""
 
+FREE_ROUTINE = FREE.format("p.oid", "pg_proc").replace("= 'e'", "IN ('e', 'i')")  # a range type has its own
+OTHER_KINDS = """'collation', 'conversion', 'operator', 'operator class', 'operator family',
+  'text search configuration', 'text search dictionary', 'text search parser', 'text search template'"""
+
 # Drops what a dump makes again. Extensions stay: to make those takes rights that a service seldom has.
 EMPTY = f"""DO $empty$ DECLARE statement text; BEGIN
 IF EXISTS (SELECT {OTHERS}) THEN RAISE EXCEPTION 'another program has connected; stop it first'; END IF;
@@ -33,10 +37,15 @@ FOREACH statement IN ARRAY (SELECT coalesce(array_agg(sql ORDER BY step), '{{}}'
     WHERE c.relkind IN ('r', 'p', 'v', 'm', 'S', 'f') AND {OWN} AND {FREE.format("c.oid", "pg_class")}
   UNION ALL SELECT 4, format('DROP ROUTINE IF EXISTS %I.%I(%s) CASCADE', n.nspname, p.proname,
     pg_get_function_identity_arguments(p.oid)) FROM pg_proc p JOIN pg_namespace n ON n.oid = p.pronamespace
-    WHERE {OWN} AND {FREE.format("p.oid", "pg_proc")}
+    WHERE {OWN} AND {FREE_ROUTINE}
   UNION ALL SELECT 5, format('DROP TYPE IF EXISTS %I.%I CASCADE', n.nspname, t.typname)
     FROM pg_type t JOIN pg_namespace n ON n.oid = t.typnamespace LEFT JOIN pg_class c ON c.oid = t.typrelid
     WHERE (t.typtype IN ('e', 'd', 'r') OR c.relkind = 'c') AND {OWN} AND {FREE.format("t.oid", "pg_type")}
+  UNION ALL SELECT 6, format('DROP %s IF EXISTS %s CASCADE', upper(o.type), o.identity)
+    FROM pg_depend s JOIN pg_namespace n ON s.refclassid = 'pg_namespace'::regclass AND s.refobjid = n.oid
+    CROSS JOIN pg_identify_object(s.classid, s.objid, 0) AS o
+    WHERE {OWN} AND s.deptype = 'n' AND o.type IN ({OTHER_KINDS})
+      AND NOT EXISTS (SELECT FROM pg_depend d WHERE d.objid = s.objid AND d.classid = s.classid AND d.deptype = 'e')
   UNION ALL SELECT 6, format('SELECT lo_unlink(%s)', oid) FROM pg_largeobject_metadata
   UNION ALL SELECT 7, format('DROP SCHEMA %I', n.nspname) FROM pg_namespace n
     WHERE {OWN} AND n.nspname <> 'public' AND n.oid NOT IN (SELECT extnamespace FROM pg_extension)

@@ -461,7 +461,7 @@ def test_programs_older_than_the_dump_are_told(operator: Operator, tmp_path: Pat
 @pytest.mark.engines("postgresql")
 @pytest.mark.thorough
 def test_whatever_a_team_may_have_made_comes_back(operator: Operator) -> None:
-    """Odd names, other schemas, partitions, keys that count, types, views: backed up, dropped and made again."""
+    """Odd names, schemas, partitions, types, collations, operators, words: backed up, dropped and made again."""
     odd = 'odd."o""d d. (t) FROM stdin;"'
     operator.write(
         "CREATE SCHEMA odd",
@@ -476,6 +476,20 @@ def test_whatever_a_team_may_have_made_comes_back(operator: Operator) -> None:
         "CREATE VIEW seen AS SELECT * FROM probe",
         "CREATE FUNCTION one() RETURNS int LANGUAGE sql AS 'SELECT 1'",
         "CREATE TABLE columnless ()",
+        "CREATE COLLATION odd.plain (locale = 'C')",
+        "CREATE COLLATION plain (locale = 'C')",
+        "CREATE TYPE spans AS RANGE (subtype = float8)",
+        "CREATE TEXT SEARCH TEMPLATE looser (init = dsimple_init, lexize = dsimple_lexize)",
+        "CREATE TEXT SEARCH DICTIONARY words (template = looser)",
+        "CREATE TEXT SEARCH PARSER letters (start = prsd_start, gettoken = prsd_nexttoken, end = prsd_end, "
+        "lextypes = prsd_lextype)",
+        "CREATE TEXT SEARCH CONFIGURATION tongue (parser = letters)",
+        "CREATE OPERATOR === (leftarg = int, rightarg = int, function = int4eq)",
+        "CREATE OPERATOR FAMILY kin USING btree",
+        "CREATE OPERATOR CLASS rank FOR TYPE int USING btree FAMILY kin AS FUNCTION 1 btint4cmp(int, int)",
+        "CREATE CONVERSION turned FOR 'LATIN1' TO 'UTF8' FROM iso8859_1_to_utf8",
+        "CREATE STATISTICS shares ON a, m FROM parts",
+        "CREATE TABLE spanned (s spans, w text COLLATE odd.plain)",
     )
     backup = operator.backup()
     operator.write("CREATE TABLE newer (id int REFERENCES counted (id))", "CREATE SCHEMA fresh", "DELETE FROM parts")

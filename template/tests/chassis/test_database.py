@@ -4,10 +4,23 @@ import asyncio
 import traceback
 from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta, timezone
+from decimal import Decimal
 from typing import Any
 
 import pytest
-from sqlalchemy import CheckConstraint, Column, ForeignKey, String, Table, UniqueConstraint, func, insert, select, text
+from sqlalchemy import (
+    CheckConstraint,
+    Column,
+    ForeignKey,
+    Numeric,
+    String,
+    Table,
+    UniqueConstraint,
+    func,
+    insert,
+    select,
+    text,
+)
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm.exc import StaleDataError
 
@@ -35,6 +48,7 @@ def tables() -> Iterator[Tables]:
         Column("name", String(30), nullable=False),
         Column("size", Key, nullable=False, default=0),
         Column("at", UtcDateTime),
+        Column("price", Numeric(5, 2)),
         UniqueConstraint("name", "size"),
         CheckConstraint("size >= 0", name="size_not_negative"),
     )
@@ -103,14 +117,23 @@ def test_broken_constraint_is_told_by_field(
     assert VALUE not in trace
 
 
-def test_text_that_is_too_long_is_told_where_it_is_refused(database: Database, tables: Tables, engine: str) -> None:
-    """PostgreSQL holds a text to its length; SQLite takes it, so the schema of the route must say it too."""
-    statement = insert(tables[1]).values(name=VALUE * 3)
-    if engine == "postgresql":
-        error, trace = refused(database, statement)
-        assert error is not None
-        assert [(one.pointer, one.code) for one in error.fields] == [("/name", "too_long")]
-        assert VALUE not in trace
+@pytest.mark.engines("postgresql")
+@pytest.mark.parametrize(
+    ("row", "field"),
+    [
+        ({"name": VALUE * 3}, ("/name", "too_long")),
+        ({"price": Decimal("99999.99")}, ("/price", "overflow")),
+        ({"price": Decimal("-999.995")}, ("/price", "overflow")),
+    ],
+)
+def test_what_does_not_fit_is_told_where_it_is_refused(
+    database: Database, tables: Tables, row: dict[str, Any], field: tuple[str, str]
+) -> None:
+    """PostgreSQL holds a value to its column; SQLite takes it, so the schema of the route must say it too."""
+    error, trace = refused(database, insert(tables[1]).values({"name": VALUE, "price": 1} | row))
+    assert error is not None
+    assert [(one.pointer, one.code) for one in error.fields] == [field]
+    assert VALUE not in trace
 
 
 def test_what_is_referred_to_is_not_deleted(database: Database, tables: Tables) -> None:

@@ -16,9 +16,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import closing, suppress
 from datetime import timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
-from sqlalchemy import text
+from sqlalchemy import event, text
 
 from app.chassis.database import ReadWork, WriteWork, idempotency
 from app.chassis.database.engine import Database
@@ -65,6 +66,15 @@ def test_key_of_another_request_is_refused(client: Client) -> None:
         (422, "idempotency_key_reused", False)
     ] * 2
     assert rows(client) == before + 2
+
+
+@pytest.mark.parametrize("word", ["bob%0A", "bob%09", "bob%0D", "bob%23", "bob%3F", "bo%62?number=0"])
+def test_key_of_another_path_is_refused(client: Client, word: str) -> None:
+    """However alike they look: whoever splits a URL drops ends of lines and tabs."""
+    key = str(uuid.uuid4())
+    assert send(client, key, f"/-probe/keyed/{word}").status == 201
+    answer = send(client, key, "/-probe/keyed/bob")
+    assert (answer.status, answer.error["code"]) == (422, "idempotency_key_reused")
 
 
 @pytest.mark.parametrize("key", ["", "two words", "x" * 256, "\xe9", '"', '"x', 'x"'])
@@ -182,6 +192,43 @@ def test_callers_have_keys_of_their_own_for_a_time(database_url: str) -> None:
 
     asyncio.run(migrate(Database(settings)))
     asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+@pytest.mark.engines("postgresql")  # SQLite's writers come one after the other
+def test_answer_that_is_kept_meanwhile_is_not_forgotten(database_url: str) -> None:
+    """The cleaner looked, then an old key was used again: its new answer stays."""
+    settings, day = DatabaseSettings(database_url=database_url), timedelta(days=1)
+    new = idempotency.Kept("f", 200, b"a: b", b"new")
+    uses = [True]
+
+    async def use_again() -> None:
+        database = Database(settings)
+        async with WriteWork.on(database) as work:
+            assert await idempotency.find(work, None, "k", day) is None
+            await idempotency.keep(work, None, "k", new)
+        await database.close()
+
+    def before(_connection: Any, _cursor: Any, statement: str, *_: Any) -> None:
+        if statement.startswith("DELETE FROM chassis_idempotency_keys") and uses:
+            uses.clear()
+            with ThreadPoolExecutor(1) as pool:
+                pool.submit(asyncio.run, use_again()).result()
+
+    async def scenario() -> None:
+        database = Database(settings)
+        async with WriteWork.on(database) as work:
+            await idempotency.keep(work, None, "k", idempotency.Kept("f", 200, b"a: b", b"old"))
+            await work.session.execute(text("UPDATE chassis_idempotency_keys SET kept_at = '2020-01-01 00:00:00+00'"))
+        event.listen(database.writer.sync_engine, "before_cursor_execute", before)
+        async with WriteWork.on(database) as work:
+            await idempotency.forget(work, day)
+        async with WriteWork.on(database) as work:
+            assert await idempotency.find(work, None, "k", day) == new
+        await database.close()
+
+    asyncio.run(migrate(Database(settings)))
+    asyncio.run(asyncio.wait_for(scenario(), 30))
+    assert not uses
 
 
 def test_openapi_declares_the_key(contracts: dict[str, object]) -> None:

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ForeignKeyConstraint, Index, String, Table, UniqueConstraint
+from sqlalchemy import ForeignKeyConstraint, Index, Numeric, String, Table, UniqueConstraint
 from sqlalchemy.exc import DBAPIError, IntegrityError, StatementError
 
 from app.chassis.database.columns import Base
@@ -19,7 +19,7 @@ __all__ = ["Violation", "violation_of", "when_violated"]
 
 # SQLSTATE (PostgreSQL, appendix A) and SQLite's words -> the rule.
 _STATES = {"23505": "unique", "23503": "foreign_key", "23514": "check", "23502": "not_null", "22001": "too_long"}
-_OVERFLOW = ("22003", "22000")
+_OVERFLOW = "22003"
 _WORDS = (
     ("unique", re.compile(r"UNIQUE constraint failed: (?P<columns>[\w., ]+)$")),
     ("unique", re.compile(r"UNIQUE constraint failed: index '(?P<constraint>\w+)'")),
@@ -72,10 +72,10 @@ def violation_of(error: StatementError) -> Violation | None:
 
 def _of_postgresql(error: DBAPIError, state: str) -> Violation | None:
     told: Any = getattr(error.orig, "__cause__", None)
-    if state in _OVERFLOW and " out of " in str(error.orig):
+    if state == _OVERFLOW or (state == "22000" and " out of " in str(error.orig)):  # the driver's own check
         argument = _ARGUMENT.search(str(error.orig))
         column = _column_of_argument(error.statement or "", int(argument[1])) if argument else None
-        return Violation("overflow", columns=(column,) if column else ())
+        return Violation("overflow", columns=(column,) if column else _too_wide(error))
     if state == "22001":
         return Violation("too_long", columns=_too_long(error))
     rule, name = _STATES.get(state), getattr(told, "constraint_name", None)
@@ -173,6 +173,20 @@ def _too_long(error: DBAPIError) -> tuple[str, ...]:
         if isinstance(column.type, String)
     }
     return tuple(n for n, value in _values(error) if isinstance(value, str) and len(value) > lengths.get(n, _BIG))
+
+
+def _too_wide(error: DBAPIError) -> tuple[str, ...]:
+    """Columns of decimals that have too few digits before the point."""
+    table = _table(_part(error, 2))
+    kinds = {one.name: one.type for one in (table.columns if table is not None else ())}
+    return tuple(
+        name
+        for name, value in _values(error)
+        if isinstance(kind := kinds.get(name), Numeric)
+        and kind.precision is not None
+        and value is not None
+        and round(abs(value), kind.scale or 0) >= 10 ** (kind.precision - (kind.scale or 0))
+    )
 
 
 def _too_big(error: StatementError) -> tuple[str, ...]:

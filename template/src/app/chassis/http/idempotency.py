@@ -110,9 +110,10 @@ async def _required_and_looked_at(request: Request, work: Write, key: _Wanted = 
 
 async def _fingerprint(request: Request) -> str:
     """Method, URL, content type and body: what makes it the same request."""
-    parts = (request.method, request.url.path, request.url.query, request.headers.get("content-type", ""))
-    digest = hashlib.sha256("\n".join(parts).encode())
-    digest.update(b"\n" + await request.body())
+    scope = request.scope
+    parts = (scope["method"], scope["path"], scope["query_string"].hex(), request.headers.get("content-type", ""))
+    digest = hashlib.sha256(repr(parts).encode())
+    digest.update(await request.body())
     return digest.hexdigest()
 
 

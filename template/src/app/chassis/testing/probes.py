@@ -113,6 +113,7 @@ def probe_router() -> Router:  # noqa: C901  # a list of small routes
         connection = await work.session.connection()
         return await connection.run_sync(lambda sync: inspect(sync).get_table_names())
 
+    @router.post("/keyed/{word}", status_code=201)
     @router.post("/keyed", status_code=201)
     async def keyed(
         work: Write,
