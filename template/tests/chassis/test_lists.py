@@ -31,6 +31,7 @@ from sqlalchemy import (
     delete,
     insert,
     select,
+    text,
 )
 from sqlalchemy.ext.asyncio import AsyncConnection
 
@@ -64,6 +65,7 @@ def table() -> Iterator[Table]:
         Column("code", Uuid, nullable=False, default=UUID(int=7)),
         Column("name", String(80), nullable=False, default="ä"),
         Column("note", String(80)),
+        Column("small", Integer, nullable=False, default=0, server_default="0"),
         Column("ratio", Float, nullable=False, default=0.5),
         Column("naive", DateTime, nullable=False, default=datetime(2030, 1, 31)),  # noqa: DTZ001  # that is the point
         Column("long", Text, nullable=False, default=""),
@@ -198,24 +200,24 @@ def test_count_stops_where_it_is_told_to(walked: Walked, table: Table) -> None:
 
 @both
 @pytest.mark.parametrize(
-    ("name", "value"),
+    ("name", "value", "is_text_of_sqlite"),
     [
-        ("id", 2**63),
-        ("id", "7"),
-        ("name", 7),
-        ("name", "a\0b"),
-        ("at", "2030-01-31T12:00:00"),
-        ("at", "0001-01-01T00:00:00+23:59"),
-        ("at", "today"),
-        ("at", 7),
-        ("day", "2030-02-31"),
-        ("code", "x"),
+        ("id", 2**63, False),
+        ("id", "7", False),
+        ("name", 7, False),
+        ("name", "a\0b", False),
+        ("at", 7, False),
+        ("at", "2030-01-31T12:00:00", True),
+        ("at", "0001-01-01T00:00:00+23:59", True),
+        ("at", "today", True),
+        ("day", "2030-02-31", True),
+        ("code", "x", True),
     ],
 )
-def test_position_that_the_database_cannot_hold_is_refused(
-    walked: Walked, table: Table, name: str, value: int | str
+def test_position_that_the_database_cannot_hold_is_refused(  # a row of the table and two fixtures
+    walked: Walked, table: Table, engine: str, name: str, value: int | str, *, is_text_of_sqlite: bool
 ) -> None:
-    """However a cursor was forged, it is the cursor that is told, and no engine is asked."""
+    """However a cursor was forged, it is the cursor that is told, and no engine fails; SQLite compares any text."""
     order = Order(table.c.id) if name == "id" else Order(table.c[name], table.c.id)
     after = Position(order.name, (value,) if name == "id" else (value, 1))
 
@@ -223,9 +225,56 @@ def test_position_that_the_database_cannot_hold_is_refused(
         async with ReadWork.on(database) as work:
             await order.slice(work, select(table), Part(2, after=after))
 
+    if is_text_of_sqlite and engine == "sqlite":
+        walked(scenario)
+        return
     with pytest.raises(InvalidError) as caught:
         walked(scenario)
     assert [(one.place, one.pointer) for one in caught.value.fields] == [("query", "/cursor")]
+
+
+@both
+@pytest.mark.parametrize("way", ["up", "down", "mixed"])
+def test_walk_meets_rows_that_somebody_else_wrote(walked: Walked, table: Table, way: str) -> None:
+    """Moments that the database made, or a program without SQLAlchemy: no row twice, none left out."""
+    at, key = table.c.at, table.c.id
+    order = {"up": Order(at, key), "down": Order(at.desc(), key.desc()), "mixed": Order(at.desc(), key)}[way]
+    forms = ("CURRENT_TIMESTAMP", "'2030-01-31 12:00:00'", "'2030-01-31 12:00:00.5'", "'2030-01-31 12:00:00.000000'")
+    columns = "rank, at, day, code, name, ratio, naive, long, kind"
+    rest = "'2030-01-31', '00000000000000000000000000000007', 'a', 0.5, '2030-01-31 00:00:00', '', 'a'"
+
+    async def scenario(database: Database) -> list[int]:
+        async with database.writer.begin() as connection:
+            for number, form in enumerate(forms * 3):
+                row = f"{number}, {form}, {rest}"
+                await connection.execute(text(f"INSERT INTO probe_rows ({columns}) VALUES ({row})"))  # noqa: S608  # ours
+            await connection.execute(insert(table), [{"rank": 12}, {"rank": 13, "at": MOMENT.replace(microsecond=0)}])
+        found, part = list[int](), Part(2)
+        async with ReadWork.on(database) as work:
+            for _ in range(MOST_PAGES):
+                slice_ = await order.slice(work, select(table.c.rank), part)
+                found += slice_.rows
+                if slice_.end is None:
+                    return found
+                part = Part(2, after=slice_.end)
+        raise AssertionError(ENDLESS)
+
+    assert sorted(walked(scenario)) == list(range(14))
+
+
+def test_number_that_sqlite_holds_can_be_walked_over(walked: Walked, table: Table) -> None:
+    """A column of 32 bits has 64 there."""
+
+    async def scenario(database: Database) -> list[int]:
+        async with database.writer.begin() as connection:
+            await connection.execute(insert(table), [{"small": 3_000_000_000}, {"small": 3_000_000_001}])
+        order = Order(table.c.small, table.c.id)
+        async with ReadWork.on(database) as work:
+            first = await order.slice(work, select(table.c.small), Part(1))
+            second = await order.slice(work, select(table.c.small), Part(1, after=first.end))
+        return [*first.rows, *second.rows]
+
+    assert walked(scenario) == [3_000_000_000, 3_000_000_001]
 
 
 @both

@@ -11,7 +11,7 @@ from sqlalchemy import ColumnElement, Select, and_, func, literal, or_, select, 
 from sqlalchemy.sql import operators
 from sqlalchemy.sql.elements import UnaryExpression
 
-from app.chassis.database.sortable import is_key, read_value, require_sortable, told_value
+from app.chassis.database.sortable import as_stored, is_key, read_value, require_sortable, told_value
 from app.chassis.database.work import ReadWork
 from app.chassis.errors import FieldProblem, InvalidError
 
@@ -89,8 +89,9 @@ class Order:
         Raises:
             InvalidError: the part is after a position in another order.
         """
-        wanted = statement.add_columns(*self._columns).order_by(None).order_by(*self._clauses).limit(part.limit + 1)
-        wanted = wanted.offset(part.offset) if part.after is None else wanted.where(self._after(part.after))
+        columns = [as_stored(column, work.session.get_bind().dialect.name) for column in self._columns]
+        wanted = statement.add_columns(*columns).order_by(None).order_by(*self._clauses).limit(part.limit + 1)
+        wanted = wanted.offset(part.offset) if part.after is None else wanted.where(self._after(part.after, columns))
         found = (await work.session.execute(wanted)).all()
         total = part.total
         if total is None:
@@ -102,19 +103,19 @@ class Order:
             end = Position(self.name, tuple(told_value(value) for value in rows[-1][1:]))
         return Slice([row[0] for row in rows], total, end)
 
-    def _after(self, position: Position) -> ColumnElement[bool]:
-        if position.order != self.name or len(position.values) != len(self._columns):
+    def _after(self, position: Position, columns: Sequence[Any]) -> ColumnElement[bool]:
+        if position.order != self.name or len(position.values) != len(columns):
             raise cursor_refused()
-        pairs = zip(self._columns, position.values, strict=True)
+        pairs = zip(columns, position.values, strict=True)
         try:
             values = [literal(read_value(column, value), column.type) for column, value in pairs]
         except ValueError:
             raise cursor_refused() from None
         if len(set(self._is_down)) == 1:
             # Engines read a comparison of rows from one index; of ORs they make a scan.
-            left, right = tuple_(*self._columns), tuple_(*values)
+            left, right = tuple_(*columns), tuple_(*values)
             return left < right if self._is_down[0] else left > right
-        *before, (column, value, down) = zip(self._columns, values, self._is_down, strict=True)
+        *before, (column, value, down) = zip(columns, values, self._is_down, strict=True)
         condition: ColumnElement[bool] = column < value if down else column > value
         for column, value, down in reversed(before):
             nearer, beyond = (column <= value, column < value) if down else (column >= value, column > value)

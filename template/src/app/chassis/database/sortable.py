@@ -5,11 +5,11 @@ from datetime import UTC, date, datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, Date, Enum, Integer, SmallInteger, String, TypeDecorator, Uuid
+from sqlalchemy import BigInteger, Date, Enum, Integer, SmallInteger, String, TypeDecorator, Uuid, type_coerce
 
 from app.chassis.database.columns import UtcDateTime
 
-__all__ = ["is_key", "read_value", "require_sortable", "told_value"]
+__all__ = ["as_stored", "is_key", "read_value", "require_sortable", "told_value"]
 
 _MAX_TEXT = 500  # characters of all texts that a list is sorted by: its last values travel in a URL
 _NO_VALUE = "no value of that column"
@@ -36,6 +36,16 @@ def require_sortable(columns: Sequence[Any]) -> None:
 def is_key(column: Any) -> bool:
     """Whether no two rows have the same value."""
     return bool(column.unique or (column.primary_key and len(column.table.primary_key.columns) == 1))
+
+
+def as_stored(column: Any, engine: str) -> Any:
+    """The column as it is compared. SQLite compares the text or the number that is there, whoever wrote it.
+
+    Its CURRENT_TIMESTAMP has no fraction, SQLAlchemy's moments have one: to SQLite those are two moments.
+    """
+    if engine != "sqlite":
+        return column
+    return type_coerce(column, BigInteger() if isinstance(column.type, Integer) else String())
 
 
 def told_value(value: Any) -> int | str:
