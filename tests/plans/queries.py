@@ -217,6 +217,11 @@ async def good_oldest(work: ReadWork) -> datetime | None:
     return await work.session.scalar(select(func.min(Book.created_at)))
 
 
+async def good_largest_key(work: ReadWork) -> int | None:
+    """The largest key is the last row of the table itself."""
+    return await work.session.scalar(select(func.max(Book.id)))
+
+
 async def good_union(work: ReadWork, isbn: str, title: str) -> Sequence[Any]:
     both = select(Book.id).where(Book.isbn == isbn).union_all(select(Book.id).where(Book.title == title))
     return (await work.session.execute(both)).all()

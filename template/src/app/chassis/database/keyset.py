@@ -90,7 +90,8 @@ class Order:
             InvalidError: the part is after a position in another order.
         """
         columns = [as_stored(column, work.session.get_bind().dialect.name) for column in self._columns]
-        wanted = statement.add_columns(*columns).order_by(None).order_by(*self._clauses).limit(part.limit + 1)
+        wanted = statement.add_columns(*(one.label(None) for one in columns))  # beside a model that has them, too
+        wanted = wanted.order_by(None).order_by(*self._clauses).limit(part.limit + 1)
         wanted = wanted.offset(part.offset) if part.after is None else wanted.where(self._after(part.after, columns))
         found = (await work.session.execute(wanted)).all()
         total = part.total

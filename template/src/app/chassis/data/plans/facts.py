@@ -13,10 +13,14 @@ MANY_ROWS = 1_000
 
 @dataclass(slots=True)
 class Facts:
-    """Rows of each table; columns of each index, None where an expression stands; SQLite: rows that share a key."""
+    """Rows of each table; columns of each index, None where an expression stands, and of each table's key.
+
+    SQLite: rows that share the values of an index.
+    """
 
     rows: dict[str, int]
     indexes: Mapping[str, tuple[str, Sequence[str | None]]]
+    keys: Mapping[str, Sequence[str]] = field(default_factory=dict)
     shares: dict[str, list[int]] = field(default_factory=dict)
 
 

@@ -52,7 +52,7 @@ def _look_at_loop(lines: Sequence[str], look: Look, facts: Facts, passes: "_Pass
         read = _rows_read(found, index, total, facts)
         if index and "ANY(" in (index["keys"] or "") and total >= MANY_ROWS:
             look.steps.append(Step("skip", table, alias, total))
-        elif read >= MANY_ROWS and _is_scan(found):
+        elif read >= MANY_ROWS and _is_scan(found) and not _is_end_of_key(found, block, facts.keys.get(table)):
             is_bounded = first is None and not is_sorted and block and block.has_limit and not block.is_grouped
             if block and is_bounded and not look.has_pattern(alias):
                 read = passes.rows_until(block, total)
@@ -66,6 +66,12 @@ def _is_scan(found: re.Match[str]) -> bool:
     """A SEARCH without a word on how looks for the smallest or largest value in every row."""
     using = found["using"] or ""
     return found["how"] == "SCAN" or not using or using.startswith("AUTOMATIC")
+
+
+def _is_end_of_key(found: re.Match[str], block: Block | None, key: Sequence[str] | None) -> bool:
+    """The smallest or largest key is at an end of the table itself: SQLite then names no index."""
+    is_search = found["how"] == "SEARCH" and not found["using"]
+    return is_search and block is not None and [name for (_, name), _ in block.order] == key
 
 
 def _rows_read(found: re.Match[str], index: re.Match[str] | None, total: int, facts: Facts) -> int:

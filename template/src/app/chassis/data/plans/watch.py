@@ -107,18 +107,20 @@ def _plan(result: Any) -> dict[str, Any]:
 async def facts_of(connection: AsyncConnection, rows: dict[str, int]) -> Facts:
     """What the database itself says of its indexes, after ANALYZE."""
 
-    def indexes(sync: Connection) -> dict[str, tuple[str, Sequence[str | None]]]:
+    def facts_in(sync: Connection) -> Facts:
         found: dict[str, tuple[str, Sequence[str | None]]] = {}
+        keys: dict[str, Sequence[str]] = {}
         look = inspect(sync)
         for table in rows:
             key = look.get_pk_constraint(table)
+            keys[table] = key["constrained_columns"]
             rules: list[Any] = [*look.get_indexes(table), *look.get_unique_constraints(table)]
             found |= {one["name"]: (table, one["column_names"]) for one in rules if one["name"]}
             if key["name"]:
-                found[key["name"]] = (table, key["constrained_columns"])
-        return found
+                found[key["name"]] = (table, keys[table])
+        return Facts(rows, found, keys)
 
-    facts = Facts(rows, await connection.run_sync(indexes))
+    facts = await connection.run_sync(facts_in)
     if connection.dialect.name == "sqlite" and rows:
         told = await connection.execute(text("SELECT idx, stat FROM sqlite_stat1 WHERE idx IS NOT NULL"))
         facts.shares = {name: [int(one) for one in stat.split()[1:] if one.isdigit()] for name, stat in told}
