@@ -2,24 +2,45 @@
 
 import asyncio
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
 from alembic.util import CommandError
-from sqlalchemy import Connection, MetaData, text
+from sqlalchemy import (
+    Boolean,
+    Column,
+    Connection,
+    Index,
+    Integer,
+    MetaData,
+    SmallInteger,
+    String,
+    Table,
+    false,
+    func,
+    inspect,
+    text,
+    true,
+)
+from sqlalchemy.exc import IntegrityError
 from sqlalchemy.schema import CreateIndex, CreateTable
 
 from app.chassis.about import project_root
 from app.chassis.app import import_models
-from app.chassis.database import Base
+from app.chassis.database import Base, migrations
 from app.chassis.database.engine import Database
-from app.chassis.database.migrations import migrate
+from app.chassis.database.migrations import migrate, new_revision
 from app.chassis.database.revisions import pending_rooms, revisions
 from app.chassis.database.settings import DatabaseSettings
+from app.chassis.features import MigrationRoom
 
-pytestmark = pytest.mark.engines("sqlite", "postgresql")
+pytestmark = [
+    pytest.mark.engines("sqlite", "postgresql"),
+    pytest.mark.filterwarnings("ignore:.* expression-based index"),  # SQLite shows none: they are looked for by name
+]
 
 
 @pytest.fixture
@@ -70,7 +91,7 @@ def test_revisions_go_forwards_back_and_forwards(settings: DatabaseSettings) -> 
     assert asked(settings, tables) == before
 
 
-def test_revisions_say_what_the_models_say(settings: DatabaseSettings) -> None:
+def test_revisions_say_what_the_models_say(settings: DatabaseSettings, engine: str) -> None:
     """A model that changed without a revision would fail only in production."""
     import_models("app.domains")
     asyncio.run(migrate(Database(settings)))
@@ -82,6 +103,9 @@ def test_revisions_say_what_the_models_say(settings: DatabaseSettings) -> None:
         return [one for one in found if not (one[0] in own and "chassis_" in str(one[1]))]
 
     assert asked(settings, compared) == []
+    names = text("SELECT indexname FROM pg_indexes" if engine == "postgresql" else "SELECT name FROM sqlite_master")
+    there = asked(settings, lambda connection: set(connection.scalars(names)))
+    assert {str(one.name) for table in Base.metadata.sorted_tables for one in table.indexes} <= there
 
 
 def test_older_release_serves_what_a_newer_one_migrated(settings: DatabaseSettings) -> None:
@@ -105,3 +129,115 @@ def test_older_release_serves_what_a_newer_one_migrated(settings: DatabaseSettin
     assert asyncio.run(migrate(Database(settings)))[-1] == "team: 9999, of a newer release: left as it is"
     with pytest.raises(CommandError, match="9999, which this release does not have"):
         asyncio.run(migrate(Database(settings), "base"))
+
+
+Models = Callable[..., None]
+
+
+@pytest.fixture
+def models(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Models:
+    """Sets the models of a room of the test's own: tables, and what is made once they are there."""
+    (tmp_path / "versions").mkdir()
+    for name in ("env.py", "script.py.mako"):
+        (tmp_path / name).write_bytes((project_root() / "migrations" / name).read_bytes())
+
+    def are(*tables: Callable[[MetaData], Any]) -> None:
+        metadata = MetaData(naming_convention=Base.metadata.naming_convention)
+        for table in tables:
+            table(metadata)
+        room = MigrationRoom("team", metadata, tmp_path)
+        monkeypatch.setattr(migrations, "rooms", lambda: [room])
+
+    return are
+
+
+def written() -> str:
+    """The next revision's text."""
+    revisions.cache_clear()
+    return new_revision("next").read_text(encoding="utf-8")
+
+
+def things(*columns: Column[Any], is_unique: bool = False, name: str = "things", width: int = 9) -> Any:
+    """Makes a table with a name that may be unique whatever its case."""
+
+    def make(metadata: MetaData) -> None:
+        key = Column("id", Integer, primary_key=True)
+        table = Table(name, metadata, key, Column("name", String(width)), *columns)
+        if is_unique:
+            Index(f"uq_{name}_lower", func.lower(table.c.name), unique=True)
+
+    return make
+
+
+def is_unique(settings: DatabaseSettings, name: str = "things") -> bool:
+    """Whether the database refuses a name that differs by its case alone. It is emptied."""
+
+    def insert(connection: Connection) -> bool:
+        connection.execute(text(f"DELETE FROM {name}"))  # noqa: S608  # our own name
+        try:
+            with connection.begin_nested():
+                connection.execute(text(f"INSERT INTO {name} (id, name) VALUES (1, 'a'), (2, 'A')"))  # noqa: S608
+        except IntegrityError:
+            return True
+        connection.execute(text(f"DELETE FROM {name}"))  # noqa: S608
+        return False
+
+    return bool(asked(settings, insert))
+
+
+def test_index_over_an_expression_is_written(
+    settings: DatabaseSettings, models: Models, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """SQLite shows none, so Alembic leaves it out: two rows with one name, in production alone."""
+    models(things())
+    written()
+    models(things(is_unique=True), things(is_unique=True, name="others"))
+    assert written().count("create_index") == 2
+    asyncio.run(migrate(Database(settings)))
+    assert is_unique(settings)
+    assert is_unique(settings, "others")
+    capsys.readouterr()
+    assert "create_index" not in written()
+    assert "models and revisions agree" in capsys.readouterr().err
+    models(things(is_unique=True, width=99))  # SQLite copies the table
+    written()
+    for to in ("head", "0002", "head"):
+        revisions.cache_clear()
+        asyncio.run(migrate(Database(settings), to))
+        assert is_unique(settings), to
+    asyncio.run(migrate(Database(settings), "0001"))
+    assert not is_unique(settings)
+    asyncio.run(migrate(Database(settings), "base"))
+    assert asked(settings, tables) == {}
+
+
+def test_revision_says_true_and_false_to_both_engines(settings: DatabaseSettings, models: Models) -> None:
+    """What SQLite calls 0 PostgreSQL refuses; a small number comes back as small as it was."""
+    models(things())
+    written()
+    flags = Column("no", Boolean, server_default=false()), Column("yes", Boolean, server_default=true(), nullable=False)
+    models(things(*flags, Column("small", SmallInteger)))
+    assert "server_default=sa.false()" in written()
+    models(things())
+    back = written().partition("def downgrade")[2]
+    assert "sa.SmallInteger()" in back
+    assert "sa.BigInteger" not in back
+    revisions.cache_clear()
+    asyncio.run(migrate(Database(settings)))
+    asyncio.run(migrate(Database(settings), "0002"))
+    asked(settings, lambda connection: connection.execute(text("INSERT INTO things (id, name) VALUES (1, 'a')")))
+    row = asked(settings, lambda connection: connection.execute(text("SELECT no, yes, small FROM things")).one())
+    assert tuple(row) == (False, True, None)
+    columns = asked(settings, lambda connection: inspect(connection).get_columns("things"))
+    assert {str(one["type"]) for one in columns if one["name"] == "small"} == {"SMALLINT"}
+
+
+@pytest.mark.engines("sqlite")
+def test_files_that_alembic_passes_by_are_no_revisions(tmp_path: Path) -> None:
+    """A package's `__init__.py`, an editor's lock link: the service would never be ready."""
+    versions = tmp_path / "versions"
+    versions.mkdir()
+    (versions / "0001_.py").write_text("revision = '0001'\ndown_revision = None\n", encoding="utf-8")
+    (versions / "__init__.py").write_text("", encoding="utf-8")
+    (versions / ".#0001_.py").symlink_to("somebody@host.123")
+    assert revisions(tmp_path).heads == {"0001"}

@@ -48,9 +48,11 @@ class Revisions:
 
 @cache
 def revisions(folder: Path) -> Revisions:
-    """The revisions in `folder/versions`, read without running them."""
+    """The revisions in `folder/versions`, read without running them; Alembic passes the same files by."""
     known, followed = set(), set()
     for path in sorted((folder / "versions").glob("*.py")):
+        if path.name.startswith(("__init__", ".#")):
+            continue
         names = dict(_assignments(ast.parse(path.read_text(encoding="utf-8"))))
         before = names.get("down_revision") or ()
         known.add(names.get("revision", path.stem))
