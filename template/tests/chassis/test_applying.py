@@ -1,7 +1,9 @@
 """Revisions as they are applied: what they refer to stays, what fails is named, replicas do not stand in their way."""
 
 import asyncio
+import contextlib
 import os
+import sqlite3
 import subprocess
 import sys
 from collections.abc import Callable
@@ -78,6 +80,14 @@ def counts(url: str) -> list[int]:
     return asyncio.run(ask())
 
 
+def write(url: str, *statements: str) -> None:
+    """Past the service: SQLite holds a connection of its own to no references."""
+    with contextlib.closing(sqlite3.connect(url.partition("///")[2])) as connection:
+        for statement in statements:
+            connection.execute(statement)
+        connection.commit()
+
+
 def apply(url: str) -> list[str]:
     """Migrate to the newest revision."""
     return asyncio.run(migrate(Database(DatabaseSettings(database_url=url))))
@@ -102,6 +112,116 @@ def test_revision_that_leaves_references_to_nothing_is_taken_back(database_url: 
     with pytest.raises(RevisionError, match="revision 0002 leaves 1 rows of children that refer to no row of parents;"):
         apply(database_url)
     assert counts(database_url) == [2, 3]
+
+
+NO_ROWID = 'op.execute("CREATE TABLE kids (id int PRIMARY KEY, of int REFERENCES parents) WITHOUT ROWID")'
+SWAP = (
+    'op.execute("UPDATE children SET parent_id = {} WHERE id = 3")\n    op.execute("DELETE FROM parents WHERE id = 1")'
+)
+
+
+@pytest.mark.engines("sqlite")
+@pytest.mark.parametrize(
+    ("body", "told"),
+    [
+        ('op.rename_table("children", "kids")', None),
+        ('op.rename_table("parents", "elders")', None),
+        (SWAP.format("NULL"), "0003 leaves 2 rows of children that refer to no row of parents; "),
+        (SWAP.format(9), "0003 leaves 2 rows of children that refer to no row of parents; "),
+        ('op.execute("UPDATE children SET parent_id = 8 WHERE id = 3")', "0003 leaves 1 rows of children"),
+        (NO_ROWID, None),
+        (
+            NO_ROWID + "\n    op.execute('INSERT INTO kids VALUES (1, 9)')",  # noqa: S608  # our own text
+            "0003 leaves 1 rows of kids",
+        ),
+    ],
+)
+def test_references_are_compared_by_value(database_url: str, revise: Revise, body: str, told: str | None) -> None:
+    """What was broken before may stay, also in a table of another name; one that is broken in its place may not."""
+    revise(PARENTS)
+    revise("pass")
+    apply(database_url)
+    write(database_url, "INSERT INTO children VALUES (4, 9)", "UPDATE children SET parent_id = 9 WHERE id = 3")
+    revise(body)
+    if told is None:
+        assert apply(database_url) == ["team: 0002 -> 0003"]
+        return
+    with pytest.raises(RevisionError, match=told):
+        apply(database_url)
+
+
+@pytest.mark.engines("sqlite", "postgresql")
+@pytest.mark.parametrize(
+    "out",
+    [
+        "with op.get_context().autocommit_block():\n        op.execute('CREATE TABLE kept (id int)')",
+        "op.execute('CREATE TABLE kept (id int)')\n    op.get_bind().commit()",
+        "op.execute('CREATE TABLE kept (id int)')\n    op.execute('COMMIT')",
+    ],
+)
+def test_revision_that_left_its_transaction_is_not_called_taken_back(
+    database_url: str, revise: Revise, out: str
+) -> None:
+    """What it did stays, and whoever runs it again ought to know."""
+    revise(f"{out}\n    op.execute('SELECT nothing')")
+    with pytest.raises(RevisionError, match=r"0001_.py:\d+: .*nothing.*; it left its transaction, so what it did"):
+        apply(database_url)
+    with pytest.raises(RevisionError, match=r"0001_.py:\d+: .*kept.* already exists; "):
+        apply(database_url)
+
+
+@pytest.mark.engines("sqlite")
+def test_leftover_of_a_revision_that_left_its_transaction_is_told(database_url: str, revise: Revise) -> None:
+    """The references are looked at when it is saved already."""
+    revise(PARENTS)
+    apply(database_url)
+    revise("op.execute('DELETE FROM parents WHERE id = 2')\n    op.get_bind().commit()")
+    with pytest.raises(RevisionError, match=r"0002 leaves 1 rows of children .*; it left its transaction, so"):
+        apply(database_url)
+
+
+@pytest.mark.engines("sqlite", "postgresql")
+def test_revision_that_leaves_disorder_is_named(database_url: str, engine: str, revise: Revise) -> None:
+    """SQLite cannot follow a reference to what is not unique; PostgreSQL looks for tables in another schema."""
+    revise(PARENTS)
+    if engine == "sqlite":
+        revise('op.drop_table("parents")\n    op.create_table("parents", sa.Column("id", sa.Integer))')
+    else:
+        revise('op.execute("CREATE SCHEMA other")\n    op.execute("SET search_path TO other")')
+    words = "foreign key mismatch" if engine == "sqlite" else "alembic_version"
+    with pytest.raises(
+        RevisionError, match=rf"0002_.py, at its end: .*{words}.*; it was taken back; expected one that"
+    ):
+        apply(database_url)
+    if engine == "sqlite":
+        write(database_url, "PRAGMA foreign_keys = OFF", "DROP TABLE parents", "CREATE TABLE parents (id int)")
+        with pytest.raises(RevisionError, match=r"before any revision: foreign key mismatch .*; expected references"):
+            apply(database_url)
+
+
+@pytest.mark.engines("postgresql")
+def test_revision_that_waits_for_a_lock_in_vain_is_told(database_url: str, revise: Revise) -> None:
+    """Nothing is wrong with it: somebody else has the table."""
+    revise(PARENTS)
+    apply(database_url)
+    revise('op.add_column("parents", sa.Column("more", sa.Integer))')
+
+    async def scenario() -> None:
+        first = await asyncpg.connect(database_url.replace("+asyncpg", "", 1))
+        transaction = first.transaction()
+        await transaction.start()
+        await first.execute("SELECT * FROM parents")
+        try:
+            await migrate(Database(DatabaseSettings(database_url=database_url, database_busy_timeout_seconds=0.2)))
+        finally:
+            await transaction.rollback()
+            await first.close()
+
+    with pytest.raises(
+        RevisionError, match=r"0002_.py:10: .*; it was taken back; expected that nobody else holds a lock"
+    ):
+        asyncio.run(scenario())
+    assert apply(database_url) == ["team: 0001 -> 0002"]
 
 
 @pytest.mark.engines("sqlite", "postgresql")
