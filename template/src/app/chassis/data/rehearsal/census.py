@@ -10,12 +10,16 @@ __all__ = ["Census", "Tables", "census"]
 
 @dataclass(frozen=True, slots=True)
 class Census:
-    """Rows of a table, its columns, a checksum of the rows in any order, and one of each column's values."""
+    """Rows of a table, its columns, a checksum of the rows in any order, one of each column's values, types.
+
+    Types are those of PostgreSQL's columns; SQLite's restrict nothing, and the values tell what they did.
+    """
 
     rows: int
     columns: tuple[str, ...]
     checksum: int
     sums: tuple[int, ...]
+    types: tuple[str, ...] = ()
 
 
 Tables = dict[str, Census]
@@ -41,7 +45,7 @@ def _counted(connection: Connection, table: Table) -> Census:
         lines = [func.hashtextextended(cast(one, Text), 0) for one in (func.row(*columns), *columns)]
         asked = select(func.count(), *(func.sum(line) for line in lines)).select_from(table)
         rows, total, *sums = (int(value or 0) for value in connection.execute(asked).one())
-        return Census(rows, names, total, tuple(sums))
+        return Census(rows, names, total, tuple(sums), tuple(str(column.type) for column in columns))
     quote = connection.dialect.identifier_preparer.quote_identifier
     rows, total, sums = 0, 0, [0] * len(names)
     # As it is stored: a value that its type cannot read is one that a migration meets too.

@@ -5,7 +5,6 @@ May import census, database, errors.
 
 import re
 import time
-import traceback
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,7 +17,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import DBAPIError
 
 from app.chassis.data.rehearsal.census import Tables, census
-from app.chassis.database.applying import RevisionError
+from app.chassis.database.applying import RevisionError, place_in
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.revisions import revisions, rooms
@@ -129,8 +128,8 @@ def _words(error: Exception) -> str:
         return re.sub(r"<class '[^']*'>: ", "", str(error.orig)).splitlines()[0]
     if isinstance(error, CommandError | RevisionError | UnavailableError):
         return str(error)
-    at = [frame for frame in traceback.extract_tb(error.__traceback__) if "versions" in Path(frame.filename).parts]
-    return f"{type(error).__name__}" + (f" in {Path(at[-1].filename).name}, line {at[-1].lineno}" if at else "")
+    place = place_in(rooms()[-1].folder, error)
+    return f"{type(error).__name__} in {Path(place).name}" if place else type(error).__name__
 
 
 def _lost(revision: str, before: Tables, after: Tables) -> list[str]:
@@ -153,6 +152,10 @@ def _not_back(before: Tables, down: Tables) -> list[str]:
             found.append(f"{name}: {now.rows if now else 'no'} rows of {was.rows} come back after up and down")
         elif now.columns != was.columns:
             found.append(f"{name}: other columns after up and down")
+        elif now.types != was.types:
+            types = zip(was.columns, was.types, now.types, strict=True)
+            others = ", ".join(f"{column} {here} in place of {there}" for column, there, here in types if there != here)
+            found.append(f"{name}: {others} after up and down")
         elif now.checksum != was.checksum:
             pairs = zip(was.columns, was.sums, now.sums, strict=True)
             changed = ", ".join(column for column, there, here in pairs if there != here)
