@@ -114,30 +114,18 @@ def test_revision_that_leaves_references_to_nothing_is_taken_back(database_url: 
     assert counts(database_url) == [2, 3]
 
 
-NO_ROWID = 'op.execute("CREATE TABLE kids (id int PRIMARY KEY, of int REFERENCES parents) WITHOUT ROWID")'
-SWAP = (
-    'op.execute("UPDATE children SET parent_id = {} WHERE id = 3")\n    op.execute("DELETE FROM parents WHERE id = 1")'
-)
-
-
 @pytest.mark.engines("sqlite")
 @pytest.mark.parametrize(
     ("body", "told"),
     [
         ('op.rename_table("children", "kids")', None),
         ('op.rename_table("parents", "elders")', None),
-        (SWAP.format("NULL"), "0003 leaves 2 rows of children that refer to no row of parents; "),
-        (SWAP.format(9), "0003 leaves 2 rows of children that refer to no row of parents; "),
-        ('op.execute("UPDATE children SET parent_id = 8 WHERE id = 3")', "0003 leaves 1 rows of children"),
-        (NO_ROWID, None),
-        (
-            NO_ROWID + "\n    op.execute('INSERT INTO kids VALUES (1, 9)')",  # noqa: S608  # our own text
-            "0003 leaves 1 rows of kids",
-        ),
+        ('op.execute("UPDATE children SET parent_id = 8 WHERE id = 3")', None),
+        ('op.execute("UPDATE children SET parent_id = 8 WHERE id = 1")', "0003 leaves 3 rows of children"),
     ],
 )
-def test_references_are_compared_by_value(database_url: str, revise: Revise, body: str, told: str | None) -> None:
-    """What was broken before may stay, also in a table of another name; one that is broken in its place may not."""
+def test_what_was_broken_before_is_let_be(database_url: str, revise: Revise, body: str, told: str | None) -> None:
+    """Also in a table of another name; one more than there were is told."""
     revise(PARENTS)
     revise("pass")
     apply(database_url)
@@ -159,44 +147,25 @@ def test_references_are_compared_by_value(database_url: str, revise: Revise, bod
         "op.execute('CREATE TABLE kept (id int)')\n    op.execute('COMMIT')",
     ],
 )
-def test_revision_that_left_its_transaction_is_not_called_taken_back(
-    database_url: str, revise: Revise, out: str
-) -> None:
+def test_what_a_revision_committed_itself_is_not_called_taken_back(database_url: str, revise: Revise, out: str) -> None:
     """What it did stays, and whoever runs it again ought to know."""
     revise(f"{out}\n    op.execute('SELECT nothing')")
-    with pytest.raises(RevisionError, match=r"0001_.py:\d+: .*nothing.*; it left its transaction, so what it did"):
+    with pytest.raises(RevisionError, match=r"0001_.py:\d+: .*nothing.*; it was taken back, but for what it committed"):
         apply(database_url)
     with pytest.raises(RevisionError, match=r"0001_.py:\d+: .*kept.* already exists; "):
         apply(database_url)
 
 
 @pytest.mark.engines("sqlite")
-def test_leftover_of_a_revision_that_left_its_transaction_is_told(database_url: str, revise: Revise) -> None:
-    """The references are looked at when it is saved already."""
+def test_revision_that_leaves_a_reference_to_what_is_not_unique_is_named(database_url: str, revise: Revise) -> None:
+    """SQLite can follow none such, and says so of whatever it is asked."""
     revise(PARENTS)
-    apply(database_url)
-    revise("op.execute('DELETE FROM parents WHERE id = 2')\n    op.get_bind().commit()")
-    with pytest.raises(RevisionError, match=r"0002 leaves 1 rows of children .*; it left its transaction, so"):
+    revise('op.drop_table("parents")\n    op.create_table("parents", sa.Column("id", sa.Integer))')
+    with pytest.raises(RevisionError, match=r"revision 0002: foreign key mismatch .*; expected references"):
         apply(database_url)
-
-
-@pytest.mark.engines("sqlite", "postgresql")
-def test_revision_that_leaves_disorder_is_named(database_url: str, engine: str, revise: Revise) -> None:
-    """SQLite cannot follow a reference to what is not unique; PostgreSQL looks for tables in another schema."""
-    revise(PARENTS)
-    if engine == "sqlite":
-        revise('op.drop_table("parents")\n    op.create_table("parents", sa.Column("id", sa.Integer))')
-    else:
-        revise('op.execute("CREATE SCHEMA other")\n    op.execute("SET search_path TO other")')
-    words = "foreign key mismatch" if engine == "sqlite" else "alembic_version"
-    with pytest.raises(
-        RevisionError, match=rf"0002_.py, at its end: .*{words}.*; it was taken back; expected one that"
-    ):
+    write(database_url, "PRAGMA foreign_keys = OFF", "DROP TABLE parents", "CREATE TABLE parents (id int)")
+    with pytest.raises(RevisionError, match=r"before any revision: foreign key mismatch .*; expected references"):
         apply(database_url)
-    if engine == "sqlite":
-        write(database_url, "PRAGMA foreign_keys = OFF", "DROP TABLE parents", "CREATE TABLE parents (id int)")
-        with pytest.raises(RevisionError, match=r"before any revision: foreign key mismatch .*; expected references"):
-            apply(database_url)
 
 
 @pytest.mark.engines("postgresql")
@@ -218,7 +187,7 @@ def test_revision_that_waits_for_a_lock_in_vain_is_told(database_url: str, revis
             await first.close()
 
     with pytest.raises(
-        RevisionError, match=r"0002_.py:10: .*; it was taken back; expected that nobody else holds a lock"
+        RevisionError, match=r"0002_.py:10: .*; it was taken back.*; expected that nobody else holds a lock"
     ):
         asyncio.run(scenario())
     assert apply(database_url) == ["team: 0001 -> 0002"]
@@ -229,7 +198,7 @@ def test_revision_that_fails_is_named(database_url: str, revise: Revise) -> None
     """File, line and what the database says; those before it stay, itself is taken back."""
     revise(PARENTS)
     revise('op.execute("DELETE FROM children")\n    op.execute("UPDATE nothing SET x = 1")')
-    with pytest.raises(RevisionError, match=r"0002_.py:11: .*nothing.*; it was taken back; expected a revision that"):
+    with pytest.raises(RevisionError, match=r"0002_.py:11: .*nothing.*; it was taken back.*; expected a revision that"):
         apply(database_url)
     assert counts(database_url) == [2, 3]
 

@@ -147,7 +147,7 @@ def _move(connection: Connection, room: MigrationRoom, to: str) -> tuple[str, bo
             raise CommandError(f"the database is at {before}, which this release does not have")
         return f"{room.name}: {before}, of a newer release: left as it is", True
     move = command.downgrade if _is_back(config, before, to) else command.upgrade
-    with telling_which(room.folder, connection):
+    with telling_which(room.folder):
         move(config, to)
     after = _current(connection, room)
     return f"{room.name}: {before or 'nothing'} -> {after or 'nothing'}", before != after
