@@ -15,6 +15,7 @@ from app.chassis.about import project_root
 from app.chassis.data.locks import check as program
 from app.chassis.data.locks.check import check, new_revisions
 from app.chassis.data.locks.sql import LocksError
+from app.chassis.data.locks.text import Name, is_made, parts
 from app.chassis.database.idempotency import ROOM as IDEMPOTENCY
 from app.chassis.database.revisions import rooms
 from app.chassis.features import MigrationRoom
@@ -123,6 +124,54 @@ BAD = {
         """,
     ),
     "rows of others": ("ban-truncate-cascade", 'op.execute("TRUNCATE probe_orders CASCADE")  # here'),
+    "numbers of its own": (
+        "adding-serial-field",
+        'op.execute("ALTER TABLE probe_orders ADD places numeric(9, 2)[], ADD COLUMN n bigserial")  # here',
+    ),
+    "check of a new column": (
+        "adding-field-with-check",
+        'op.add_column("probe_orders", sa.Column("n", sa.Numeric(9, 2), sa.CheckConstraint("n > 0", "ck")))  # here',
+    ),
+    "generated in another way": (
+        "changing-generated-expression",
+        'op.execute("ALTER TABLE probe_orders ALTER note SET EXPRESSION AS (state)")  # here',
+    ),
+    "table that becomes a part of a new one": (
+        "attaching-partition",
+        """
+        op.execute("CREATE TABLE probe_whole (id bigint) PARTITION BY RANGE (id)")
+        op.execute("ALTER TABLE probe_whole ATTACH PARTITION probe_lines FOR VALUES FROM (1) TO (9)")  # here
+        """,
+    ),
+    "other place": ("moving-table", 'op.execute("ALTER TABLE probe_orders SET TABLESPACE fast")  # here'),
+    "other method": ("moving-table", 'op.execute("ALTER TABLE ONLY probe_orders SET ACCESS METHOD heap")  # here'),
+    "all rows": ("truncating-table", 'op.execute("TRUNCATE TABLE probe_orders RESTART IDENTITY")  # here'),
+    "all rows, of a new table too": (
+        "truncating-table",
+        """
+        op.create_table("probe_emptied", sa.Column("id", sa.BigInteger()))
+        op.execute("TRUNCATE probe_emptied *, probe_orders")  # here
+        """,
+    ),
+    "index of a table that may be there": (
+        "require-concurrent-index-creation",
+        """
+        op.create_table("probe_orders", sa.Column("state", sa.Text()), if_not_exists=True)
+        op.create_index("ix", "probe_orders", ["state"])  # here
+        """,
+    ),
+    "virtual column that is looked at": (
+        "adding-field-with-default",
+        'op.execute("ALTER TABLE probe_orders ADD n int GENERATED ALWAYS AS (1) VIRTUAL NOT NULL")  # here',
+    ),
+    "what stands behind other letters": (
+        "ban-drop-table",
+        """
+        op.execute("CREATE TABLE probe_e (a int)")
+        op.execute("CREATE TEMP TABLE ééééééééééééééééééé (a int); DROP TABLE probe_e; CREATE TABLE probe_e (a int)")
+        op.execute("SELECT 'éééééééééééééééééééééééééé'; DROP TABLE probe_lines; DROP TABLE probe_e")  # here
+        """,
+    ),
     "transaction of its own": ("transaction-nesting", 'op.execute("BEGIN")  # here'),
     "SQL that hides it": (
         "ban-drop-column",
@@ -131,6 +180,26 @@ BAD = {
         """,
     ),
 }
+# What makes no table `probe_orders`, whatever it names; what is done to that one afterwards is told.
+MAKES_NOTHING = {
+    "another schema": 'op.create_table("probe_orders", sa.Column("id", sa.Integer()), schema="archive")',
+    "IF NOT EXISTS": 'op.create_table("probe_orders", sa.Column("id", sa.Integer()), if_not_exists=True)',
+    "a comment": 'op.create_table("probe_c", sa.Column("id", sa.Integer()), comment="; create table probe_orders (")',
+    "a schema": 'op.execute("CREATE SCHEMA probe_orders")',
+    "a schema's table": 'op.execute("CREATE SCHEMA kept CREATE TABLE probe_orders (id int)")',
+    "a function": 'op.execute("CREATE FUNCTION probe_orders() RETURNS int LANGUAGE sql AS $$ SELECT 1 $$")',
+    "a type": "op.execute(\"CREATE TYPE probe_orders AS ENUM ('a')\")",
+    "a comment of SQL": 'op.execute("/* /* ; */ ;CREATE TABLE probe_orders (id int); */ SELECT 1 -- as said")',
+    "another comment of SQL": 'op.execute("SELECT 1 -- ;CREATE TABLE probe_orders (id int)")',
+    "a text": "op.execute(\"INSERT INTO probe_log VALUES ('it''s; create table probe_orders ()')\")",
+    "capitals": "op.execute('CREATE TABLE \"Probe_Orders\" (id int)')",
+    "a temporary table that is gone": 'op.execute("CREATE TEMP TABLE probe_orders (id int); DROP TABLE probe_orders")',
+    "a temporary table of another revision": 'op.execute("CREATE TEMP TABLE probe_lines (id int)")',
+    "an index": 'op.create_index("probe_orders", "probe_orders", ["id"], schema="archive")',
+}
+for _name, _body in MAKES_NOTHING.items():
+    BAD[f"table, not made by {_name}"] = ("ban-drop-column", f'{_body}\nop.drop_column("probe_orders", "note")  # here')
+BAD["temporary table before it"] = ("ban-drop-table", 'op.drop_table("probe_lines")  # here')
 GOOD = {
     "new table": """
         op.create_table(
@@ -148,12 +217,35 @@ GOOD = {
         op.alter_column("probe_new", "name", new_column_name="title")
         op.create_foreign_key("fk", "probe_new", "probe_orders", ["price"], ["id"])
         op.drop_column("probe_new", "price")
+        op.execute("ALTER TABLE public.probe_new ADD n serial CHECK (n > 0); TRUNCATE ONLY probe_new")
         op.execute('DROP TABLE IF EXISTS public."probe_new"')
         """,
     "index": """
         with op.get_context().autocommit_block():
             op.create_index("ix", "probe_orders", ["state"], unique=True, postgresql_concurrently=True)
             op.drop_index("ix_probe_orders_place", "probe_orders", postgresql_concurrently=True, if_exists=True)
+        """,
+    "table of a schema, and a type": """
+        op.create_table("probe_orders", sa.Column("a", sa.Enum("x", "y", name="kind")), schema="archive")
+        op.create_index("ix", "probe_orders", ["a"], schema="archive")
+        op.drop_index("ix", schema="archive")
+        op.alter_column("probe_orders", "a", type_=sa.String(), schema="archive")
+        op.execute("DROP TYPE kind")
+        """,
+    "temporary table": """
+        op.execute("CREATE TEMPORARY TABLE probe_lines AS SELECT 1 AS id; CREATE INDEX ON probe_lines (id)")
+        op.execute("DROP TABLE probe_lines")
+        """,
+    "part that is new": """
+        op.execute("CREATE TABLE probe_part (id bigint)")
+        op.execute("ALTER TABLE probe_lines ATTACH PARTITION probe_part FOR VALUES FROM (1) TO (9)")
+        """,
+    "column, and a check of it that is not looked at": """
+        op.execute("ALTER TABLE probe_orders ADD COLUMN m int, ADD CONSTRAINT ck_m CHECK (m > 0) NOT VALID")
+        """,
+    "values that write no row": """
+        op.add_column("probe_orders", sa.Column("m", sa.Integer(), server_default=sa.text("-1"), nullable=False))
+        op.execute("ALTER TABLE probe_orders ADD é int DEFAULT (1 + 1), ADD o int GENERATED ALWAYS AS (m * 2) VIRTUAL")
         """,
     "unique by an index": 'op.execute("ALTER TABLE probe_orders ADD CONSTRAINT uq UNIQUE USING INDEX ix")',
     "columns": """
@@ -192,6 +284,9 @@ GOOD = {
         with op.batch_alter_table("probe_orders") as batch_op:
             # squawk-ignore changing-column-type -- a longer varchar writes no row anew
             batch_op.alter_column("place", existing_type=sa.String(80), type_=sa.String(200))
+        """,
+    "accepted, a rule of its own": """
+        op.execute("TRUNCATE probe_lines")  # squawk-ignore truncating-table -- no release reads it
         """,
     "nothing": "pass",
 }
@@ -301,6 +396,7 @@ def test_good_revisions_are_not_told(service: Service) -> None:
     assert [line.split(": ")[1:] for line in lines[1:-1]] == [
         ["ban-drop-column accepted", "release 1.4.0 no longer reads it,"],
         ["changing-column-type accepted", "a longer varchar writes no row anew"],
+        ["truncating-table accepted", "no release reads it"],
     ]
 
 
@@ -389,6 +485,11 @@ UNUSABLE = {
         ":10: AttributeError: ",
         "expected a revision that asks no database; what must ask one stands below `if not context.is_offline_mode():`",
     ),
+    "values that are no SQL": (
+        'op.bulk_insert(sa.table("probe_orders", sa.column("note", sa.JSON)), [{"note": {"a": 1}}])',
+        ":10: CompileError: ",
+        "expected values that can be written into SQL; rows with others, as JSON, are sent below `if not context.",
+    ),
     "copies the table": (
         'with op.batch_alter_table("probe_orders", recreate="always") as batch_op: batch_op.drop_column("note")',
         ":10: CommandError: ",
@@ -473,6 +574,29 @@ def test_advice_can_be_carried_out(service: Service, database_url: str, engine: 
     assert done.stdout == "team: 0001 -> 0003\n", done.stderr
 
 
+@pytest.mark.parametrize(
+    "sql",
+    [
+        "/* a /* b */ ; CREATE TABLE x (a int); */ SELECT 1",
+        "-- ; CREATE TABLE x (a int)\n",
+        "SELECT 'it''s; CREATE TABLE x (a int);'",
+        r"SELECT E'it\'s; CREATE TABLE x (a int);'",
+        "DO $do$ BEGIN; EXECUTE $$ ; CREATE TABLE x (a int); $$; CREATE TABLE x (a int); END $do$",
+        'CREATE TABLE "; CREATE TABLE x (" (a int)',
+        "CREATE TABLE IF NOT EXISTS x (a int)",
+        "CREATE OR REPLACE VIEW x AS SELECT 1",
+        "CREATE TABLE y.x (a int)",
+        'CREATE TABLE "X" (a int)',
+    ],
+)
+def test_text_that_makes_no_table_is_read_so(sql: str) -> None:
+    """Texts in quotes and comments hold no statements; positions stay."""
+    found = list(parts(sql))
+    assert "".join(one.sql for one in found).count("\n") == sql.count("\n")
+    assert sum(len(one.sql) for one in found) == len(sql)
+    assert not any(is_made(Name("", "x"), one.made(())) for one in found)
+
+
 def test_squawk_that_is_missing_is_told(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """One message that says how it is had."""
     monkeypatch.setattr(sys, "executable", str(tmp_path / "python"))
@@ -512,12 +636,14 @@ def test_rules_are_those_of_squawk_and_of_the_page() -> None:
     table = tomllib.loads(file.read_text(encoding="utf-8"))
     names = [name for state in ("on", "off") for group in table[state] for name in group["rules"]]
     assert len(names) == len(set(names))
+    own = [name for group in table["own"] for name in group["rules"]]
+    assert set(own).isdisjoint(names)
     known = [f"--exclude={name}" for name in names if name != "unused-ignore"]
     squawk = Path(sys.executable).with_name("squawk")
     done = subprocess.run([squawk, *known], input=b"SELECT 1;", capture_output=True, check=False)  # noqa: S603  # our words
     assert (done.returncode, done.stderr) == (0, b"")
     page = (project_root() / "docs/chassis/migrations.md").read_text(encoding="utf-8")
-    for group in table["on"]:
+    for group in table["on"] + table["own"]:
         assert (
             f"| {'<br>'.join(f'`{name}`' for name in group['rules'])} | {group['lock']} | {group['instead']} |" in page
         )

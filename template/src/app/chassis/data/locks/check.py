@@ -1,6 +1,6 @@
-"""Whom new revisions would keep waiting on PostgreSQL: their SQL, judged by squawk's rules in rules.toml.
+"""Whom new revisions would keep waiting on PostgreSQL: their SQL, judged by squawk and by the rules in rules.toml.
 
-May import contract, features, http, sql.
+May import contract, features, http, sql, text.
 """
 
 import ast
@@ -12,29 +12,26 @@ import subprocess
 import sys
 import tokenize
 import tomllib
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from app.chassis.contract.base import NoHistoryError, NothingReleasedError, find_release
 from app.chassis.data.locks.sql import LocksError, rendered
+from app.chassis.data.locks.text import Name, Part, is_made, parts
 from app.chassis.features import MigrationRoom
 from app.chassis.http.recordings import shown
 
 __all__ = ["check", "new_revisions"]
 
 _UNREAD, _WIDE = "syntax-error", "constraint-missing-not-valid"
+_DEFAULT = "adding-field-with-default"
 _ACCEPTS = re.compile(r"#\s*squawk-ignore\s+([a-z-]+)\s+--\s+(\S.{9,})")
-_NAME = r'(?:(?:"[^"]+"|[\w$]+)\.)?("[^"]+"|[\w$]+)(?![\w$]|\s*,)'
-_IF = r"(?:CONCURRENTLY\s+)?(?:IF\s+(?:NOT\s+)?EXISTS\s+)?(?:ONLY\s+)?"
-_KIND = r"(?:MATERIALIZED\s+)?(?:TABLE|VIEW|TYPE|SEQUENCE|FUNCTION|DOMAIN|SCHEMA)\s+"
-_INDEX = r"CREATE\s+(?:UNIQUE\s+)?INDEX\s+"
-_MADE = re.compile(rf"\bCREATE\s+{_KIND}{_IF}{_NAME}", re.IGNORECASE)
-_MADE_INDEX = re.compile(rf"\b{_INDEX}{_IF}{_NAME}\s+ON\s+{_IF}{_NAME}", re.IGNORECASE)
-_CHANGED = re.compile(
-    rf"\b(?:(?:ALTER|DROP|REINDEX)\s+(?:INDEX\s+|{_KIND})|{_INDEX}[^;]*?\bON\s+){_IF}{_NAME}", re.IGNORECASE
-)
+# What stands there writes no row: of numbers alone, or kept nowhere.
+_NUMBERS, _VIRTUAL = re.compile(r"[-+*/().\d\s]+"), re.compile(r"GENERATED\s.*\sVIRTUAL", re.IGNORECASE | re.DOTALL)
+# Squawk takes the table for new, whichever it is.
+_MAYBE_MADE = re.compile(r"CREATE ([A-Z]+ )*TABLE IF NOT EXISTS |CREATE ((GLOBAL|LOCAL) )?TEMP")
 
 
 class _Accepted(NamedTuple):
@@ -66,17 +63,16 @@ def check(room: MigrationRoom, names: Collection[str]) -> tuple[list[str], int]:
         LocksError: it cannot be told.
     """
     table = tomllib.loads(Path(__file__).with_name("rules.toml").read_text(encoding="utf-8"))
-    rules = {name: one for one in table["on"] for name in one["rules"]}
-    lines, bad, made = [], 0, set[str]()
+    rules = {name: one for one in table["on"] + table["own"] for name in one["rules"]}
+    lines, bad, made = [], 0, set[Name]()
     for file, each in groupby(rendered(room, names), lambda one: one.file):
         statements = list(each)
         accepted = [_accepted_at(file, one.line) for one in statements]
         used = {one[_UNREAD] for one in accepted if _UNREAD in one}
         sent = [  # what squawk cannot read would hide the rest from it
-            re.sub("[^\n]", " ", one.sql) if _UNREAD in mine else one.sql
-            for one, mine in zip(statements, accepted, strict=True)
+            _blank(one.sql) if _UNREAD in mine else one.sql for one, mine in zip(statements, accepted, strict=True)
         ]
-        for index, rule, said in _judged(sent, {_UNREAD, *rules}, made):
+        for index, rule, said in _judged(sent, rules, made):
             where = f"{shown(file)}:{statements[index].line}: {rule}"
             sql = " ".join(statements[index].sql.split())[:200].rstrip("; ")
             if rule in accepted[index]:
@@ -117,26 +113,55 @@ def _accepted_at(file: Path, line: int) -> dict[str, _Accepted]:
     return {one.rule: one for one in _accepted_in(file) if first <= one.line <= last}
 
 
-def _judged(sent: Sequence[str], rules: Collection[str], made: set[str]) -> Iterator[tuple[int, str, str]]:
+def _judged(sent: Sequence[str], rules: Mapping[str, Any], made: set[Name]) -> Iterator[tuple[int, str, str]]:
     """Index of a text, the rule it breaks, what squawk says; nothing about what is new, which it adds to `made`."""
-    found, at = _said("".join(sent), rules), 0
+    read = [_hidden(one) for one in sent]
+    found, at = _said("".join(read), {_UNREAD, *rules}), 0
+    made -= {one for one in made if one.schema == "pg_temp"}  # gone with the session of its revision
     for index, sql in enumerate(sent):
         height = sql.count("\n")
-        for one in (one for one in found if at <= one["line"] < at + height):
-            lines = sql.split("\n")[: one["line_end"] - at + 1]
-            until = "\n".join([*lines[:-1], lines[-1][: one["column_end"]]]).rstrip("; \n")
-            changed = _CHANGED.search(until.rpartition(";")[2])
-            if not changed or changed[1].strip('"').lower() not in made | _made_by(until, made):
-                yield index, one["rule_name"], one["message"]
+        mine = [(_place(read[index], one, at), one) for one in found if at <= one["line"] < at + height]
+        for part in parts(sql):
+            said = [(name, "") for name, one in rules.items() if "text" in one and re.match(one["text"], part.flat)]
+            for place, one in mine:
+                if part.start <= place[0] < part.start + len(part.sql) and not _is_quick(part, place, one):
+                    said.append((one["rule_name"], one["message"]))
+            new = is_made(part.changes, made)
+            yield from ((index, *one) for one in said if not new or one[0] == _UNREAD)
+            if new and part.flat.startswith("DROP"):
+                made.remove(new)
+            made |= part.made(made)
         at += height
-        made |= _made_by(sql, made)
 
 
-def _made_by(sql: str, made: set[str]) -> set[str]:
-    """What the text creates; an index only where its table is as new."""
-    names = {name.strip('"').lower() for name in _MADE.findall(sql)}
-    indexes = [(index.strip('"').lower(), table.strip('"').lower()) for index, table in _MADE_INDEX.findall(sql)]
-    return names | {index for index, table in indexes if table in made | names}
+def _blank(sql: str) -> str:
+    return re.sub("[^\n]", " ", sql)
+
+
+def _hidden(sql: str) -> str:
+    for one in parts(sql):
+        if _MAYBE_MADE.match(one.flat):
+            sql = sql[: one.start] + _blank(one.sql) + sql[one.start + len(one.sql) :]
+    return sql
+
+
+def _is_quick(part: Part, place: tuple[int, int], found: Mapping[str, Any]) -> bool:
+    value = part.sql[place[0] - part.start : place[1] - part.start]
+    is_virtual = _VIRTUAL.fullmatch(value) and "NOT NULL" not in part.flat  # else each row is looked at
+    return found["rule_name"] == _DEFAULT and bool(_NUMBERS.fullmatch(value) or is_virtual)
+
+
+def _place(sql: str, found: Mapping[str, Any], at: int) -> tuple[int, int]:
+    """From where to where in the text that begins in line `at`: squawk counts bytes of a line."""
+    lines = sql.split("\n")
+    first, last = (
+        len("\n".join([*lines[:line], lines[line].encode()[:column].decode(errors="ignore")]))
+        for line, column in (
+            (found["line"] - at, found["column"]),
+            (min(found["line_end"] - at, len(lines) - 1), found["column_end"]),
+        )
+    )
+    return min(first, len(sql) - 1), last
 
 
 def _said(sql: str, rules: Collection[str]) -> list[dict[str, Any]]:

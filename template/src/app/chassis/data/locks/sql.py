@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from alembic.runtime.environment import EnvironmentContext
 from alembic.runtime.migration import MigrationStep
 from alembic.script import ScriptDirectory
+from sqlalchemy.exc import CompileError
 
 from app.chassis.database.applying import place_in
 from app.chassis.database.migrations import config_of
@@ -23,6 +24,10 @@ _LOADS = (
 _OFFLINE = (
     "a revision that asks no database; what must ask one stands below `if not context.is_offline_mode():` "
     "(from alembic import context)"
+)
+_WRITABLE = (
+    "values that can be written into SQL; rows with others, as JSON, are sent below "
+    "`if not context.is_offline_mode():` (from alembic import context)"
 )
 
 
@@ -79,5 +84,6 @@ def rendered(room: MigrationRoom, names: Collection[str]) -> list[Statement]:
     except Exception as error:  # noqa: BLE001  # the team's code may raise anything; where it happened is what helps
         place = place_in(room.folder, error)
         told = f"{place + ': ' if place else ''}{type(error).__name__}: {' '.join(str(error).split())}"
-        raise LocksError(f"{told}; expected {_OFFLINE if sent.file != Path() else _LOADS}") from None
+        way_out = _WRITABLE if isinstance(error, CompileError) else _OFFLINE
+        raise LocksError(f"{told}; expected {way_out if sent.file != Path() else _LOADS}") from None
     return sent
