@@ -171,6 +171,7 @@ def test_row_that_is_wrong_is_told_by_line_and_field(
     assert (rejects(path), state.rejected_rows) == (lines, len(lines))
 
 
+@pytest.mark.engines("sqlite")  # no database is asked
 @pytest.mark.parametrize(
     ("content", "name", "words"),
     [
