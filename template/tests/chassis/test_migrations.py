@@ -211,6 +211,17 @@ def test_index_over_an_expression_is_written(
     assert asked(settings, tables) == {}
 
 
+def test_line_that_is_too_long_is_folded_without_a_word(
+    settings: DatabaseSettings, models: Models, capfd: pytest.CaptureFixture[str]
+) -> None:
+    """The linter looks at a revision before the formatter does; what that will mend is no news."""
+    models(things(Column("a_column_with_a_long_name", String(80), server_default="x" * 60, nullable=False)))
+    assert max(map(len, written().splitlines())) <= 120
+    told = capfd.readouterr()
+    assert "E501" not in told.out + told.err
+    asyncio.run(migrate(Database(settings)))
+
+
 def test_revision_says_true_and_false_to_both_engines(settings: DatabaseSettings, models: Models) -> None:
     """What SQLite calls 0 PostgreSQL refuses; a small number comes back as small as it was."""
     models(things())
