@@ -287,7 +287,7 @@ def test_soak_import_of_a_million_rows(service: Path) -> None:
 
 
 # Limits of design §3 as decisions 9 to 15 count them: lines of code, without blanks, comments and docstrings.
-CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 4_090, 600, 1_500, 200, 40, 350
+CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 4_110, 600, 1_500, 200, 40, 350
 DATA_LINES = 2_490  # tools that look at the data, no part of a running service: decisions 14 and 15
 DATA_COMMANDS = {"cli/imports.py", "cli/migrations.py", "cli/plans.py"}
 CONTRACT = {

@@ -30,6 +30,7 @@ from sqlalchemy.schema import CreateIndex, CreateTable
 
 from app.chassis.about import project_root
 from app.chassis.app import import_models
+from app.chassis.data.locks.check import check
 from app.chassis.database import Base, migrations
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate, new_revision
@@ -209,6 +210,23 @@ def test_index_over_an_expression_is_written(
     assert not is_unique(settings)
     asyncio.run(migrate(Database(settings), "base"))
     assert asked(settings, tables) == {}
+
+
+def test_indexes_alone_are_written_to_keep_nobody_waiting(settings: DatabaseSettings, models: Models) -> None:
+    """Forwards and back outside of a transaction; `make migrate-check` has nothing to say, and both engines run it."""
+    models(things(Column("size", Integer)))
+    written()
+    models(things(Column("size", Integer, index=True), is_unique=True))
+    alone = written()
+    assert alone.count("    with op.get_context().autocommit_block():\n        op.") == 2
+    assert "batch_alter_table" not in alone
+    assert check(migrations.rooms()[-1], {"0002"}) == ([], 0)
+    for to, is_there in (("head", True), ("0001", False), ("head", True)):
+        revisions.cache_clear()
+        asyncio.run(migrate(Database(settings), to))
+        assert is_unique(settings) == is_there
+    models(things(Column("size", Integer), Column("more", Integer, index=True), is_unique=True))
+    assert "autocommit_block" not in written()
 
 
 def test_line_that_is_too_long_is_folded_without_a_word(

@@ -3,7 +3,8 @@
 import sys
 from typing import Any, Literal
 
-from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropIndexOp, ModifyTableOps
+from alembic.autogenerate.render import render_op, renderers
+from alembic.operations.ops import CreateIndexOp, CreateTableOp, DropIndexOp, MigrateOperation, ModifyTableOps
 from sqlalchemy import Boolean, DateTime, Integer, SmallInteger, inspect, text
 
 from app.chassis.database.columns import UtcDateTime
@@ -16,6 +17,8 @@ def complete(context: Any, _revision: Any, directives: list[Any]) -> None:
     for script in directives:
         if context.dialect.name == "sqlite":
             _add_indexes(context, script)
+        for way in (script.upgrade_ops, script.downgrade_ops):
+            _step_out(way)
         if script.upgrade_ops.is_empty():
             print("models and revisions agree: the new revision is empty, to be filled by hand", file=sys.stderr)  # noqa: T201
 
@@ -43,6 +46,36 @@ def _add_indexes(context: Any, script: Any) -> None:
                 down.append(ModifyTableOps(table.name, [make]))
             else:
                 down.insert(0, ModifyTableOps(table.name, [drop]))
+
+
+class _OutsideOp(MigrateOperation):
+    """Indexes that are built while others write, which PostgreSQL does outside of a transaction only."""
+
+    def __init__(self, indexes: list[Any]) -> None:
+        self.indexes = indexes
+
+
+def _step_out(way: Any) -> None:
+    """A revision of indexes alone keeps nobody waiting; beside other changes they must be taken back with them."""
+    steps = [one for change in way.ops for one in (change.ops if isinstance(change, ModifyTableOps) else [change])]
+    if steps and all(isinstance(one, CreateIndexOp | DropIndexOp) for one in steps):
+        way.ops = [_OutsideOp(steps)]
+
+
+@renderers.dispatch_for(_OutsideOp)
+def _render_outside(context: Any, operation: _OutsideOp) -> list[str]:
+    lines = ["with op.get_context().autocommit_block():"]
+    for one in operation.indexes:
+        one.kw = {**one.kw, "postgresql_concurrently": True}
+        both: list[Any] = [one]
+        if isinstance(one, CreateIndexOp):  # what was broken off before is there, and of no use
+            one.if_not_exists = None
+            both.insert(0, DropIndexOp.from_index(one.to_index()))
+        for each in both:
+            if isinstance(each, DropIndexOp):
+                each.if_exists = True
+            lines += [f"    {line}" for line in render_op(context, each)]
+    return lines
 
 
 def rendered(kind: str, thing: Any, _context: Any) -> str | Literal[False]:
