@@ -199,6 +199,27 @@ MUTATIONS = {
     ),
     "declared codes": ("http/failures.py", "codes = {*_ANY, *own}", "codes = {*_ANY}", "../items/test_items.py"),
     "mock": ("contract/mock.py", "if _fits(case, wanted):", "if True:", "test_contract.py"),
+    "cursor of what SQLite holds": ("database/sortable.py", 'if engine != "sqlite":', "if engine:", "test_lists.py"),
+    "path of a key": (
+        "http/idempotency.py",
+        'scope["method"], scope["path"], ',
+        'scope["method"], ',
+        "test_idempotency.py",
+    ),
+    "fit of decimals": ("database/violations.py", "state == _OVERFLOW or", "False or", "test_database.py"),
+    "indexes over expressions": (
+        "database/autogenerate.py",
+        "_add_indexes(context, script)\n",
+        "pass\n",
+        "test_migrations.py",
+    ),
+    "references after a revision": (
+        "database/applying.py",
+        "after.total() > before.total()",
+        "False",
+        "test_applying.py",
+    ),
+    "tables by schema": ("data/locks/text.py", "(name.schema,))", '("", "public"))', "test_locks.py"),
     "production secrets": ("settings.py", "problems = list(_weak_secrets(self))", "problems = []", "test_settings.py"),
 }
 ALWAYS = ("validation handler", "security header", "body limit", "redaction by shape", "commit", "write lock")
