@@ -53,8 +53,8 @@ def browser(tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext
             env=environment,
             viewport={"width": 1100, "height": 1500},  # an answer is seen without scrolling, and in the picture
         )
-        context.set_default_timeout(20_000)
-        expect.set_options(timeout=20_000)
+        context.set_default_timeout(60_000)
+        expect.set_options(timeout=60_000)
         yield context
         context.close()
 
@@ -70,7 +70,7 @@ class Watched:
 
 @pytest.fixture
 def docs(browser: BrowserContext, address: str) -> Iterator[Watched]:
-    """Open `/docs` in a new page that was watched from the start, and wait until nothing is loading."""
+    """Open `/docs` in a new page that was watched from the start, and wait until it shows its operations."""
     docs = Watched(browser.new_page())
     told = docs.complaints.append
     docs.page.on("console", lambda line: line.type in {"error", "warning"} and told(f"{line.type}: {line.text}"))
@@ -81,7 +81,7 @@ def docs(browser: BrowserContext, address: str) -> Iterator[Watched]:
     opened = docs.page.goto(f"{origin}docs")
     assert opened is not None
     assert opened.status == 200
-    docs.page.wait_for_load_state("networkidle")
+    expect(docs.page.locator(".opblock-summary").last).to_be_visible()  # the last that the page makes
     yield docs
     docs.page.close()
 
