@@ -199,7 +199,12 @@ MUTATIONS = {
     ),
     "declared codes": ("http/failures.py", "codes = {*_ANY, *own}", "codes = {*_ANY}", "../items/test_items.py"),
     "mock": ("contract/mock.py", "if _fits(case, wanted):", "if True:", "test_contract.py"),
-    "cursor of what SQLite holds": ("database/sortable.py", 'if engine != "sqlite":', "if engine:", "test_lists.py"),
+    "cursor of what SQLite holds": (
+        "database/keyset.py",
+        'dialect.name == "sqlite"',
+        "dialect.name == None",
+        "test_lists.py",
+    ),
     "path of a key": (
         "http/idempotency.py",
         'scope["method"], scope["path"], ',

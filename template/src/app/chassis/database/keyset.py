@@ -75,6 +75,7 @@ class Order:
         self.name = ",".join(f"{column.table.name}.{column.name}{' desc' * down}" for column, down in sorted_by)
         self._clauses = [column.desc() if down else column.asc() for column, down in sorted_by]
         self._columns = [column for column, _ in sorted_by]
+        self._as_stored = [as_stored(column) for column in self._columns]
         self._is_down = [down for _, down in sorted_by]
 
     async def slice(self, work: ReadWork, statement: Select[T], part: Part, *, count_to: int | None = None) -> Slice[T]:
@@ -89,7 +90,7 @@ class Order:
         Raises:
             InvalidError: the part is after a position in another order.
         """
-        columns = [as_stored(column, work.session.get_bind().dialect.name) for column in self._columns]
+        columns = self._as_stored if work.session.get_bind().dialect.name == "sqlite" else self._columns
         wanted = statement.add_columns(*(one.label(None) for one in columns))  # beside a model that has them, too
         wanted = wanted.order_by(None).order_by(*self._clauses).limit(part.limit + 1)
         wanted = wanted.offset(part.offset) if part.after is None else wanted.where(self._after(part.after, columns))

@@ -38,13 +38,11 @@ def is_key(column: Any) -> bool:
     return bool(column.unique or (column.primary_key and len(column.table.primary_key.columns) == 1))
 
 
-def as_stored(column: Any, engine: str) -> Any:
-    """The column as it is compared. SQLite compares the text or the number that is there, whoever wrote it.
+def as_stored(column: Any) -> Any:
+    """The column as SQLite compares it: the text or the number that is there, whoever wrote it.
 
     Its CURRENT_TIMESTAMP has no fraction, SQLAlchemy's moments have one: to SQLite those are two moments.
     """
-    if engine != "sqlite":
-        return column
     return type_coerce(column, BigInteger() if isinstance(column.type, Integer) else String())
 
 
