@@ -72,9 +72,12 @@ def _default(details: Mapping, known: Mapping[str, Any]) -> Any:
 
 
 def _problem(value: Any, details: Mapping, known: Mapping[str, Any]) -> str:
+    choices = details.get("choices")
+    if details.get("multiselect"):
+        is_good = isinstance(value, list) and all(choice in choices for choice in value)
+        return "" if is_good else f"found {value!r}, expected a list of any of {', '.join(choices)}"
     if details["type"] == "str" and not isinstance(value, str):
         return f"found {value!r}, expected a text (put it in quotes)"
-    choices = details.get("choices")
     if choices and value not in choices:
         return f"found {value!r}, expected one of {', '.join(choices)}"
     validator = _compiled(details.get("validator", ""))

@@ -14,13 +14,14 @@ from tools import require, user_environment
 ROOT = Path(__file__).resolve().parent.parent
 
 # A profile is a named set of answers; `render("bare", license="MIT")` adds to one.
-PROFILES: dict[str, dict[str, str]] = {
+PROFILES: dict[str, dict] = {
     "default": {},
-    "bare": {"ci": "none", "deploy": "none"},
+    "bare": {"ci": "none", "deploy": "none", "features": []},
     "everything": {"ci": "both", "deploy": "compose", "license": "Apache-2.0"},
 }
 
 Render = Callable[..., Path]
+Answer = str | list[str]
 
 
 def git(folder: Path, *arguments: str) -> str:
@@ -52,7 +53,7 @@ def release(template: Path, version: str) -> None:
     git(template, "tag", version)
 
 
-def copy_service(template: Path, destination: Path, **answers: str) -> Path:
+def copy_service(template: Path, destination: Path, **answers: Answer) -> Path:
     """Render a service as a user does, never with --trust.
 
     PLUMBLINE_CUTOFF=now, set by the nightly job, lets it resolve today's libraries.
@@ -63,7 +64,7 @@ def copy_service(template: Path, destination: Path, **answers: str) -> Path:
     return destination
 
 
-def update_service(service: Path, **answers: str) -> None:
+def update_service(service: Path, **answers: Answer) -> None:
     """Update a committed service as a user does, never with --trust."""
     copier.run_update(service, data=answers, defaults=True, overwrite=True, quiet=True, unsafe=False)
 
@@ -97,9 +98,9 @@ def render(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Render:
     """Return `render(profile, **answers)`: the service's folder, rendered once a run. Not to be written."""
     done: dict[tuple, Path] = {}
 
-    def _render(profile: str = "default", **answers: str) -> Path:
+    def _render(profile: str = "default", **answers: Answer) -> Path:
         wanted = {**PROFILES[profile], **answers}
-        key = tuple(sorted(wanted.items()))
+        key = tuple(sorted((name, str(answer)) for name, answer in wanted.items()))
         if key not in done:
             done[key] = copy_service(template, tmp_path_factory.mktemp("render") / "service", **wanted)
             git(done[key], "init", "--quiet")  # else tools would read this repository's .gitignore

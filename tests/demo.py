@@ -19,12 +19,13 @@ ROOT = Path(__file__).resolve().parent.parent
 SERVICE = ROOT / ".work" / "demo"
 LOG = ROOT / ".work" / "demo.log"
 START_SECONDS = 60
-SHOWN_HEADERS = ("content-type", "x-request-id", "link")
+SHOWN_HEADERS = ("content-type", "x-request-id", "link", "www-authenticate")
 
 # What is asked, with which body, and the status it must get.
 REQUESTS = [
     ("one success", "GET", "/v1/items", None, 200),
-    ("one error", "POST", "/v1/items", {}, 422),
+    ("one error", "POST", "/v1/accounts", {"email": "ada", "password": "short"}, 422),
+    ("the door", "POST", "/v1/items", {}, 401),
     ("the health answer", "GET", "/health", None, 200),
 ]
 

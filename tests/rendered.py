@@ -32,12 +32,12 @@ def text(path: Path) -> str | None:
         return None
 
 
-def pairwise(options: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
+def pairwise(options: Mapping[str, Sequence]) -> list[dict]:
     """Choose few sets of answers in which every pair of answers to two questions occurs."""
     names = list(options)
     every = [dict(zip(names, values, strict=True)) for values in itertools.product(*options.values())]
-    missing = {pair for answers in every for pair in itertools.combinations(sorted(answers.items()), 2)}
-    chosen: list[dict[str, str]] = []
+    missing = {pair for answers in every for pair in _pairs(answers)}
+    chosen: list[dict] = []
     while missing:
         best = max(every, key=lambda answers: len(missing & _pairs(answers)))
         missing -= _pairs(best)
@@ -45,5 +45,10 @@ def pairwise(options: Mapping[str, Sequence[str]]) -> list[dict[str, str]]:
     return chosen
 
 
-def _pairs(answers: Mapping[str, str]) -> set:
-    return set(itertools.combinations(sorted(answers.items()), 2))
+def _pairs(answers: Mapping) -> set:
+    return set(itertools.combinations(sorted((name, str(answer)) for name, answer in answers.items()), 2))
+
+
+def subsets(choices: Sequence[str]) -> list[list[str]]:
+    """Return every set of answers to a question that takes several, none and all among them."""
+    return [list(some) for size in range(len(choices) + 1) for some in itertools.combinations(choices, size)]

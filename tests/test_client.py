@@ -24,8 +24,8 @@ from example_service_client.connect import ServiceError, connect
 from example_service_client.models import ItemIn, ItemOutEnvelope
 from patiently import patiently
 
-url, database = sys.argv[1:]
-client = connect(url)
+url, database, token = sys.argv[1:]
+client = connect(url, token=token)
 bob = ItemIn(name="Brass plumb bob", contact_email="ada@example.com", quantity=12)
 
 
@@ -169,7 +169,14 @@ def test_client_works_as_documented(service: Path, python: str) -> None:
     """Calls are typed, failures raise what a caller must know, and the page's retry loop obeys it."""
     folder = Path(python).parents[2]
     with served(service, DATABASE_BUSY_TIMEOUT_SECONDS="0.2") as address:
-        said = run(folder, python, "use.py", f"http://{address}", str(service / "var/app.db"))
+        said = run(
+            folder,
+            python,
+            "use.py",
+            f"http://{address}",
+            str(service / "var/app.db"),
+            run(service, "make", "-s", "token").strip(),
+        )
     assert said == "all said\n"
 
 

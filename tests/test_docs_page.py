@@ -86,6 +86,15 @@ def docs(browser: BrowserContext, address: str) -> Iterator[Watched]:
     docs.page.close()
 
 
+def authorize(docs: Watched, service: Path) -> None:
+    """Give the page a token, as a developer does."""
+    docs.page.get_by_role("button", name="Authorize").click()
+    form = docs.page.locator(".auth-container")
+    form.locator("input").fill(run(service, "make", "-s", "token").strip())
+    form.get_by_role("button", name="Apply credentials").click()
+    form.get_by_role("button", name="Close").click()
+
+
 def operation(docs: Watched, method: str, path: str) -> Locator:
     """Find an operation on the page and open it for a try."""
     summary = docs.page.locator(f'.opblock-summary-{method}:has([data-path="{path}"])')
@@ -120,11 +129,12 @@ def test_docs_page_shows_every_operation(docs: Watched, address: str) -> None:
     assert docs.complaints + docs.foreign == []
 
 
-def test_docs_page_sends_a_request_and_shows_the_envelope(docs: Watched) -> None:
-    """Try it out, Execute: the example creates an item, the list has it, both as `data` and `meta`."""
+def test_docs_page_sends_a_request_and_shows_the_envelope(docs: Watched, service: Path) -> None:
+    """Authorize, Try it out, Execute: the example creates an item, the list has it, both as `data` and `meta`."""
+    authorize(docs, service)
     status, created = execute(docs, operation(docs, "post", "/items"))
     assert (status, set(created), created["meta"]["api_version"]) == (201, {"data", "meta"}, "v1")
-    docs.page.locator(".opblock-summary-post .opblock-summary-control").click()
+    docs.page.locator('.opblock-summary-post:has([data-path="/items"]) .opblock-summary-control').click()
     status, listed = execute(docs, operation(docs, "get", "/items"))
     assert (status, set(listed), listed["data"]) == (200, {"data", "meta"}, [created["data"]])
     assert docs.complaints + docs.foreign == []
@@ -132,8 +142,9 @@ def test_docs_page_sends_a_request_and_shows_the_envelope(docs: Watched) -> None
         docs.page.screenshot(path=picture, animations="disabled")
 
 
-def test_docs_page_shows_a_refusal_as_its_envelope(docs: Watched) -> None:
+def test_docs_page_shows_a_refusal_as_its_envelope(docs: Watched, service: Path) -> None:
     """A bad body gets the `error` envelope, on the page as anywhere; only the browser itself remarks on the 422."""
+    authorize(docs, service)
     creation = operation(docs, "post", "/items")
     creation.locator("textarea").fill('{"name": 1}')
     status, refused = execute(docs, creation)

@@ -43,6 +43,7 @@ def service(request: pytest.FixtureRequest, installed: Path) -> tuple[Path, dict
         named["DATABASE_URL"] = "'sqlite+aiosqlite:///./var/other place/orders.db'"
         named["BACKUP_FOLDER"] = "'var/other copies'"
         (installed / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
+        (installed / ".env").chmod(0o600)
         named = {}
     environment = {name: value for name, value in user_environment().items() if name not in NAMED}
     environment |= named

@@ -57,6 +57,12 @@ def page(service: Running, name: str) -> str:
     return (service[0] / name).read_text(encoding="utf-8")
 
 
+def of_features(service: Running) -> str:
+    """Return the pages of all features, one after another."""
+    pages = sorted((service[0] / "docs/chassis/features").glob("*.md"))
+    return "\n".join(path.read_text(encoding="utf-8") for path in pages)
+
+
 def first_cells(text: str) -> list[str]:
     """Return the code names in the first cell of each table row."""
     cells = [line.split("|")[1] for line in text.splitlines() if line.startswith("| `")]
@@ -72,11 +78,12 @@ def test_readme_answers_are_what_the_service_sends(service: Running) -> None:
 
 
 def test_every_setting_is_documented_with_its_default(service: Running) -> None:
-    """docs/chassis/settings.md and .env.example name exactly the settings there are."""
+    """docs/chassis/settings.md, the features' pages and .env.example name exactly the settings there are."""
     rows = json.loads(call(service, ".venv/bin/python", "-m", "app", "settings", "--json"))
     actual = {row["variable"]: row["default"].lower() for row in rows}
     table = page(service, "docs/chassis/settings.md")
-    told = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`|\(none\)) \|", table, re.MULTILINE))
+    pages = table + of_features(service)
+    told = dict(re.findall(r"^\| `([A-Z_]+)` \| (?:`(.*?)`|\(none\)) \|", pages, re.MULTILINE))
     shown = dict(re.findall(r"^#([A-Z_]+)=(.*)$", page(service, ".env.example"), re.MULTILINE))
     assert {name: default.lower() for name, default in told.items()} == actual
     assert {name: default.lower() for name, default in shown.items()} == actual
@@ -103,12 +110,12 @@ def test_database_page_helps_to_a_url_and_a_server(service: Running) -> None:
 
 
 def test_every_metric_is_documented(service: Running) -> None:
-    """The table of docs/chassis/observability.md names the metrics the service exposes, with their kinds."""
+    """docs/chassis/observability.md and the features' pages name the metrics the service exposes, with their kinds."""
     exposed = call(service, "curl", "-s", f"http://127.0.0.1:{service[1]['PORT']}/metrics")
     kinds = dict(re.findall(r"^# TYPE (\S+) (\S+)$", exposed, re.MULTILINE))
     foreign = re.compile(r"process_|python_|.*_created$")
     own = {name: kind for name, kind in kinds.items() if not foreign.match(name)}
-    table = page(service, "docs/chassis/observability.md").split("## Log lines")[0]
+    table = page(service, "docs/chassis/observability.md").split("## Log lines")[0] + of_features(service)
     assert dict(re.findall(r"^\| `(\w+)` \| (\w+) \|", table, re.MULTILINE)) == own
 
 
@@ -138,12 +145,15 @@ def test_limits_name_the_codes_and_statuses_of_the_one_table(service: Running) -
         assert {actual[code] for code in named} <= set(statuses.split(", ")), codes
 
 
-def test_walk_names_the_files_a_request_enters_in_order(service: Running) -> None:
-    """docs/chassis/walk.md is the recorded call of `POST /v1/items`, at most 60 lines long."""
-    walk = page(service, "docs/chassis/walk.md")
+def test_walk_names_the_files_a_request_enters_in_order(service: Running, render: Render, tmp_path: Path) -> None:
+    """docs/chassis/walk.md is the recorded call of `POST /v1/items` without any feature, at most 60 lines long."""
+    plain = shutil.copytree(render(features=[]), tmp_path / "plain", ignore=shutil.ignore_patterns(".git"))
+    (plain / ".venv").symlink_to(service[0] / ".venv", target_is_directory=True)
+    traced = (plain, {**service[1], "PORT": free_port(), "LOG_LEVEL": "info", "PYTHONPATH": "src"})
+    call(traced, ".venv/bin/python", "-m", "app", "migrate")
+    walk = page(traced, "docs/chassis/walk.md")
     told = re.findall(r"\*\*`([\w/]+\.py)`\*\*", walk)
     body = '{"name": "Brass plumb bob", "contact_email": "ada@example.com"}'
-    traced = (service[0], {**service[1], "PORT": free_port(), "LOG_LEVEL": "info"})
     command = [".venv/bin/python", str(ROOT / "tests/trace_request.py"), "POST", "/v1/items", body]
     recorded = [line for line in call(traced, *command).splitlines() if not line.startswith("{")]
     assert told == recorded

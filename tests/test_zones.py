@@ -11,7 +11,7 @@ BLOCK = re.compile(r"^<<<<<<< before updating\n.*?^=======\n(.*?)^>>>>>>> after 
 
 def test_env_example_keeps_both_zones_through_an_update(own_template: Path, service: Path) -> None:
     """A release adds settings first, in the middle and last; the team added its own at the end: no conflict."""
-    ours, merged = own_template / "template/.env.example", service / ".env.example"
+    ours, merged = own_template / "template/.env.example.jinja", service / ".env.example"
     merged.write_text(merged.read_text() + "\n# How often we try.\n#RETRIES=3\n")
     commit_all(service, "the team's setting")
     text = ours.read_text()

@@ -10,13 +10,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 from answering import answers, layers, memory
+from limiting import limits
 from load import LoadError
+from opening import tokens
 from report import Report, Row, tool_versions
 from service import BENCH, CannotMeasureError, prepare, run
 from starting import copies, first_answer, process_start, suite
 from storing import database
 
-SECTIONS = ("answers", "database", "layers", "start", "copy", "memory")
+SECTIONS = ("answers", "database", "limits", "tokens", "layers", "start", "copy", "memory")
 _LIBRARIES = ("fastapi", "starlette", "uvicorn", "uvloop", "pydantic")
 
 
@@ -61,6 +63,8 @@ def _sections(service: Path, asked: argparse.Namespace) -> dict[str, Callable[[]
     return {
         "answers": lambda: answers(service, asked.rounds, asked.count),
         "database": lambda: database(service, asked.rounds, asked.count),
+        "limits": lambda: limits(service, asked.rounds, asked.count),
+        "tokens": lambda: tokens(service, asked.rounds, asked.count),
         "layers": lambda: layers(service, asked.rounds, asked.count),
         "start": lambda: process_start(service, few) + first_answer(2) + suite(),
         "copy": lambda: copies(few),

@@ -18,7 +18,7 @@ from app.chassis.database.applying import RevisionError
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 from app.chassis.testing.databases import execute
 from tests.chassis.test_postgresql import all_wait, wait_until
 

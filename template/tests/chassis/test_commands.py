@@ -12,7 +12,7 @@ from app.chassis.database import migrations
 from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 
 program = import_module("app.chassis.cli.main")
 

@@ -126,6 +126,8 @@ def test_garbage_is_400_in_the_envelope(service: ServiceProcess, data: bytes) ->
     assert b'{"error":{"type":"/errors/' in answer
     assert b'"expected":null' not in answer
     assert b"connection: close" in answer.lower()
+    for header in (b"x-content-type-options: nosniff", b"content-security-policy: ", b"cache-control: no-store"):
+        assert header in answer
 
 
 STALLED = {

@@ -18,7 +18,7 @@ from app.chassis.data.locks.sql import LocksError
 from app.chassis.data.locks.text import Name, is_made, parts
 from app.chassis.database.idempotency import ROOM as IDEMPOTENCY
 from app.chassis.database.revisions import rooms
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 from app.chassis.http.recordings import ContractError
 
 HEAD = """

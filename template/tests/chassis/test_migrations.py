@@ -36,7 +36,7 @@ from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate, new_revision
 from app.chassis.database.revisions import pending_rooms, revisions
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 
 pytestmark = [
     pytest.mark.engines("sqlite", "postgresql"),

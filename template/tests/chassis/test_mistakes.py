@@ -134,6 +134,7 @@ def test_exit_in_a_route_is_an_ordinary_error_for_middleware() -> None:
     """Middleware that runs routes in tasks of its own must never see SystemExit: asyncio would stop the service."""
     router, app = Router(), FastAPI(openapi_url=None)
     router.get("/exit")(lambda: sys.exit(3))
+    app.state.guards = ()
     app.router.routes.extend(router.routes)
     scope: dict[str, Any] = {"type": "http", "method": "GET", "path": "/exit", "headers": [], "query_string": b""}
     scope |= {"app": app, "exchange": Exchange("1", "GET")}

@@ -18,7 +18,7 @@ from app.chassis.database import migrations
 from app.chassis.database.engine import Database
 from app.chassis.database.revisions import revisions
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 from app.chassis.testing.postgresql import ServerMissingError, programs
 from tests.chassis.test_backup import Operator
 

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
+from fastapi import FastAPI
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
@@ -71,7 +72,9 @@ def test_no_version_means_the_pinned_one(client: Client, contracts: dict[str, An
 def test_version_that_is_gone_is_410(served: list[str], pinned: str | None, path: str, code: str) -> None:
     """Older than the newest and not there, or pinned and not there: it was served once."""
     versions = Versions(dict.fromkeys(served), pinned)  # type: ignore[arg-type]  # no app is reached
-    scope = {"path": path, "exchange": Exchange("1", "GET")}
+    app = FastAPI()
+    app.state.guards = ()
+    scope = {"type": "http", "app": app, "path": path, "exchange": Exchange("1", "GET")}
     with pytest.raises((VersionSunsetError, CodedHTTPError)) as refused:
         asyncio.run(versions.serve_rest(scope, None, None))  # type: ignore[arg-type]  # neither is reached
     assert refused.value.code == code  # type: ignore[attr-defined]  # both have one

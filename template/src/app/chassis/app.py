@@ -11,7 +11,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from starlette.middleware.exceptions import ExceptionMiddleware
-from starlette.types import ASGIApp, Receive, Scope, Send
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from app.chassis.about import about
 from app.chassis.database.engine import Database
@@ -20,7 +20,7 @@ from app.chassis.database.idempotency import forgetting
 from app.chassis.database.revisions import pending_rooms
 from app.chassis.edge import Edge
 from app.chassis.errors import UnavailableError
-from app.chassis.features import FEATURES
+from app.chassis.feature import loaded_features
 from app.chassis.health import Health, health_router
 from app.chassis.http.catalogue import catalogue_router
 from app.chassis.http.docs import docs_router
@@ -30,7 +30,7 @@ from app.chassis.http.versions import FoundVersion, VersionApp, Versions, discov
 from app.chassis.observability.log import AccessLog, configure_logs
 from app.chassis.observability.metrics import Metrics
 from app.chassis.observability.writer import LineWriter
-from app.chassis.settings import ChassisSettings, load_settings
+from app.chassis.settings import ChassisSettings, SettingsError, load_settings
 
 __all__ = ["Service", "create_app", "import_models"]
 
@@ -58,13 +58,19 @@ class Service(FastAPI):
         state.metrics = Metrics(about().version)
         state.database = Database(settings)
         state.health = Health({"database": self._database_answers, "migrations": self._migrations_done})
-        for feature in FEATURES:
+        hooks = (*(one.guard for one in loaded_features()), *(one.admit for one in loaded_features()))
+        state.guards = tuple(hook for hook in hooks if hook is not None)
+        for feature in loaded_features():
             if feature.readiness is not None:
                 state.health.checks[feature.name] = lambda check=feature.readiness: check(self)
         apps = {
             found.name: VersionApp(found, about=about(), state=state, docs=settings.docs_enabled) for found in versions
         }
-        self.versions = Versions(apps, settings.api_default_version)
+        self.versions = state.versions = Versions(apps, settings.api_default_version)
+        for feature in loaded_features():
+            if feature.setup is not None:
+                feature.setup(state)
+        self.start_problem: SettingsError | None = None
         self._are_migrations_done = False
 
     def build_middleware_stack(self) -> ASGIApp:
@@ -86,12 +92,20 @@ class Service(FastAPI):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a request, or start and stop with the server."""
         if scope["type"] == "lifespan":
-            await self.router.lifespan(scope, receive, send)
+            await self.router.lifespan(scope, receive, self._without_trace(send))
             return
         if self.middleware_stack is None:
             self.middleware_stack = self.build_middleware_stack()
         scope["app"] = self
         await self.middleware_stack(scope, receive, send)
+
+    def _without_trace(self, send: Send) -> Send:
+        """Settings that turn out wrong at the start are one message, which the server gives, and no trace."""
+
+        async def told(message: Message) -> None:
+            await send(message if self.start_problem is None else {**message, "message": ""})
+
+        return told
 
     async def _dispatch(self, scope: Scope, receive: Receive, send: Send) -> None:
         app = self.versions.by_path(scope["path"], scope["exchange"])
@@ -109,9 +123,12 @@ class Service(FastAPI):
             stack.push_async_callback(self.state.database.close)
             max_age = timedelta(hours=self.state.settings.idempotency_keep_hours)
             await stack.enter_async_context(forgetting(self.state.database, max_age))
-            for feature in FEATURES:
-                if feature.lifespan is not None:
-                    await stack.enter_async_context(feature.lifespan(self))
+            try:
+                for live in (one.lifespan for one in loaded_features() if one.lifespan is not None):
+                    await stack.enter_async_context(live(self))
+            except SettingsError as problem:
+                self.start_problem = problem
+                raise
             if self._team_lifespan is not None:
                 await stack.enter_async_context(self._team_lifespan(self))
             self.state.metrics.start_time.set(time())
@@ -155,7 +172,7 @@ def create_app(settings: type[ChassisSettings], api: str, domains: str, *, lifes
     service.include_router(catalogue_router())
     if loaded.docs_enabled:
         service.include_router(docs_router(list(service.versions.apps), about().name))
-    for feature in FEATURES:
+    for feature in loaded_features():
         for router in feature.routers:
             service.include_router(router)
     return service

@@ -55,6 +55,7 @@ class Edge:
         self._is_allowed = host_check(settings.security_allowed_hosts)
         self._deadlines = Deadlines(settings.server_request_timeout_seconds)
         self._timeout = settings.server_request_timeout_seconds
+        self._proxies = settings.security_trusted_proxies
         self._in_flight = 0
         runtime.metrics.in_flight.set_function(lambda: self._in_flight)
 
@@ -64,7 +65,7 @@ class Edge:
             await send({"type": "websocket.close", "code": 1008})
             return
         started = perf_counter()
-        incoming = read_request(scope)
+        incoming = read_request(scope, self._proxies)
         exchange = incoming.exchange
         scope["exchange"] = exchange
         current_exchange.set(exchange)

@@ -16,6 +16,10 @@ class Caller:
     subject: str | None = None
     scopes: frozenset[str] = frozenset()
 
+    def may(self, *scopes: str) -> bool:
+        """Whether its token holds all of these."""
+        return self.scopes.issuperset(scopes)
+
 
 ANONYMOUS = Caller()
 
@@ -32,11 +36,13 @@ class Exchange:
     api_version: str | None = None
     route: str | None = None
     caller: Caller = ANONYMOUS
+    caller_problem: Exception | None = None
     has_idempotency_key: bool = False
     claim: Any = None
     wants_problem: bool = False
     status: int = 0
     is_error_told: bool = False
+    headers: list[tuple[bytes, bytes]] | None = None
     deadline: Deadline | None = None
     works: dict[type, Any] = field(default_factory=dict)
 

@@ -15,7 +15,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from app.chassis.about import about
 from app.chassis.errors import UnauthenticatedError, UnavailableError
-from app.chassis.http.routing import Router
+from app.chassis.http.routing import ProbeRoute, Router
 from app.chassis.observability.metrics import CONTENT_TYPE
 
 __all__ = ["Health", "health_router"]
@@ -90,7 +90,7 @@ class Report(BaseModel):
 
 def health_router() -> Router:
     """Routes for probes and operators; the edge lets them pass its limits."""
-    router = Router(tags=["health"])
+    router = Router(tags=["health"], route_class=ProbeRoute)
 
     @router.get("/livez", summary="Is the process alive? Touches nothing else")
     async def livez() -> Alive:
@@ -123,7 +123,7 @@ def health_router() -> Router:
 
 
 def _metrics_router() -> Router:
-    router = Router(tags=["health"])
+    router = Router(tags=["health"], route_class=ProbeRoute)
 
     @router.get(
         "/metrics", summary="Prometheus metrics; needs OPERATIONS_TOKEN where one is set", response_class=Response

@@ -104,7 +104,7 @@ def serve(service: Any, settings: ChassisSettings) -> int:
     """Run the service until it is told to stop; returns 0 after a clean stop, 1 if it could not start.
 
     Raises:
-        SettingsError: nothing can listen on HOST and PORT.
+        SettingsError: nothing can listen on HOST and PORT, or a feature cannot start with its settings.
     """
     configure_logs(settings, service.state.writer)
     logging.getLogger("uvicorn.error").addFilter(_is_news)
@@ -128,6 +128,8 @@ def serve(service: Any, settings: ChassisSettings) -> int:
     try:
         server.run()
     except SystemExit as stop:
+        if service.start_problem is not None:
+            raise service.start_problem from None
         if isinstance(stop.__context__, OSError) and not server.started:
             raise SettingsError(_not_listening(settings, stop.__context__)) from None
         if server.started:

@@ -1,6 +1,6 @@
 """All chassis settings in one class, made of each room's own.
 
-May import database, observability, security, validation.
+May import database, features, observability, security, validation.
 """
 
 import os
@@ -13,11 +13,12 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.chassis.database.settings import DatabaseSettings
+from app.chassis.features import FeatureSettings
 from app.chassis.observability.settings import LogSettings
 from app.chassis.security.settings import SecuritySettings
 from app.chassis.validation import explain
 
-__all__ = ["ChassisSettings", "SettingsError", "env_file", "load_settings"]
+__all__ = ["ChassisSettings", "SettingsError", "env_file", "load_settings", "weak_secrets"]
 
 _PLACEHOLDER = "change-me"
 _STRENGTH = "16 characters or more, 8 of them different"
@@ -69,7 +70,7 @@ def _stripped(value: Any) -> Any:
     return value.strip() or None if isinstance(value, str) else value
 
 
-class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSettings):
+class ChassisSettings(FeatureSettings, ServerSettings, SecuritySettings, LogSettings, DatabaseSettings):
     """What every service can be told from outside. `Settings` of the team derives from it."""
 
     model_config = SettingsConfigDict(hide_input_in_errors=True, frozen=True)
@@ -95,7 +96,7 @@ class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSet
     @model_validator(mode="after")
     def _production_is_safe(self) -> Self:
         if self.environment == "production":
-            problems = list(_weak_secrets(self))
+            problems = [f"{name}: {problem}" for name, problem in weak_secrets(self)]
             if "security_allowed_hosts" not in self.model_fields_set:
                 problems.append("SECURITY_ALLOWED_HOSTS: is missing; expected the host names clients use")
             if problems:
@@ -103,7 +104,8 @@ class ChassisSettings(ServerSettings, SecuritySettings, LogSettings, DatabaseSet
         return self
 
 
-def _weak_secrets(settings: ChassisSettings) -> Iterator[str]:
+def weak_secrets(settings: ChassisSettings) -> Iterator[tuple[str, str]]:
+    """Each secret that production would refuse, by its variable, and what is wrong with it."""
     for name, field in type(settings).model_fields.items():
         if "SecretStr" not in str(field.annotation):
             continue
@@ -111,7 +113,7 @@ def _weak_secrets(settings: ChassisSettings) -> Iterator[str]:
         held = held.values() if isinstance(held, dict) else held
         for secret in held if isinstance(held, Iterable) else (held,):
             if problem := _weakness(secret.get_secret_value().strip() if secret else "", secret == field.default):
-                yield f"{name.upper()}: {problem}"
+                yield name.upper(), problem
                 break
 
 

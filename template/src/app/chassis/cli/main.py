@@ -4,12 +4,14 @@ import asyncio
 import json
 import os
 import sys
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
-from app.chassis.cli import contract, imports, migrations, plans, sample, show, versions
+from app.chassis.cli import audit, contract, imports, migrations, plans, sample, show, versions
 from app.chassis.cli.loading import load_service
+from app.chassis.features import FEATURES
 from app.chassis.http.catalogue import catalogue_page
 from app.chassis.settings import SettingsError
 
@@ -23,6 +25,9 @@ cli.command()(migrations.migrate_rehearse)
 cli.command()(migrations.migrate_check)
 cli.command()(plans.plans)
 cli.command("import")(imports.import_rows)
+cli.command()(audit.audit)
+for _room in FEATURES:
+    cli.add_typer(import_module(f"app.chassis.{_room}.commands").commands)
 _Json = Annotated[bool, typer.Option("--json", help="Print JSON instead of a table.")]
 
 
@@ -140,10 +145,14 @@ def migration(name: Annotated[str, typer.Argument(help="What it does, such as 'a
 
 
 @cli.command("remove-sample")
-def remove_sample() -> None:
-    """Remove the sample `items`: routes, domain, tests, and its table by a new revision."""
+def remove_sample(
+    name: Annotated[str | None, typer.Argument(help="items or accounts; without it every sample there is.")] = None,
+) -> None:
+    """Remove the samples: routes, domains, tests, and their tables by a new revision."""
+    if name is not None and name not in sample.SAMPLES:
+        fail(f"not removed: NAME: expected one of {', '.join(sample.SAMPLES)}, or nothing for all")
     try:
-        for line in sample.remove():
+        for line in sample.remove([name] if name else list(sample.SAMPLES)):
             print(line)
     except sample.SampleError as error:
         fail(str(error), 1)

@@ -2,13 +2,14 @@
 
 import difflib
 import inspect
+import json
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from dotenv import dotenv_values
 from fastapi.routing import iter_route_contexts
-from pydantic import SecretStr
+from pydantic import Secret, SecretStr
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from app.chassis.about import project_root
@@ -55,7 +56,7 @@ def setting_rows() -> list[dict[str, str]]:
         {
             "variable": name.upper(),
             "value": _shown(getattr(settings, name)),
-            "default": _shown(field.get_default()),
+            "default": _shown(field.get_default(call_default_factory=True, validated_data={})),
             "meaning": (field.description or "").replace("\n", " "),
         }
         for settings in (loaded_settings(), load_settings(_OpsSettings))
@@ -64,8 +65,10 @@ def setting_rows() -> list[dict[str, str]]:
 
 
 def _shown(value: Any) -> str:
-    if isinstance(value, SecretStr):
+    if isinstance(value, SecretStr | Secret):
         return HIDDEN
+    if isinstance(value, dict):
+        return redact_text(json.dumps(value))
     if isinstance(value, tuple):
         return ",".join(map(str, value))
     if isinstance(value, bool):

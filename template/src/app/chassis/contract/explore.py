@@ -21,6 +21,7 @@ from app.chassis.contract.plausible import plausible_query
 from app.chassis.http.cursor import CURSOR_FORMAT
 from app.chassis.http.recordings import ContractError
 from app.chassis.testing.client import Client
+from app.chassis.testing.rooms import caller_headers
 from app.chassis.testing.team import Team
 
 __all__ = ["explore"]
@@ -58,6 +59,7 @@ class _Explorer:
         self.operations = {(one.method, one.template): one for one in operations_of(contract).values()}
         self.contract, self.version, self.client, self.team = contract, version, client, team
         self.session = requests.Session()
+        self.session.headers.update(caller_headers())
         self.done = Exploration()
 
     def explore(self, modes: Sequence[GenerationMode], examples: int) -> Exploration:

@@ -1,6 +1,6 @@
 """`python -m app mock`: the service itself, but recorded cases answer in place of its routes.
 
-May import errors, http.
+May import errors, exchange, http.
 """
 
 import inspect
@@ -13,10 +13,12 @@ from typing import Any
 
 from fastapi.routing import APIRoute, iter_route_contexts
 from starlette.exceptions import HTTPException
+from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from app.chassis.errors import FieldProblem, error_kinds
+from app.chassis.exchange import Caller, Exchange
 from app.chassis.http.codes import TABLE, CodedHTTPError
 from app.chassis.http.idempotency import only_look_at_keys
 from app.chassis.http.recordings import Case, cases_of
@@ -44,8 +46,23 @@ def mock(service: Any, folder: Path) -> None:
                 own = [case for case in cases if case.operation == name and case.response is not None]
                 only_look_at_keys(route.dependant)
                 route.dependant.call = _answering(own, is_async=inspect.iscoroutinefunction(route.endpoint))
+    service.state.guards = (_let_in,)
     service.state.health.checks.clear()
     service.add_middleware(_Preference)
+
+
+class _Anybody(Caller):
+    def may(self, *_scopes: str) -> bool:
+        return True
+
+
+_ANYBODY = _Anybody("anybody")
+
+
+async def _let_in(request: Request) -> None:
+    """The one guard of a mock: recorded tokens open no door, and nothing is behind this one."""
+    exchange: Exchange = request.scope["exchange"]
+    exchange.caller = _ANYBODY
 
 
 class _Preference:

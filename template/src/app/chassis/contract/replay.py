@@ -19,7 +19,7 @@ _KEPT = ("content-type", "etag", "location", "link", "allow", "retry-after")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
 _UUID = re.compile(r"\b[0-9a-f]{8}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{4}-[0-9a-f]{12}\b")
 _OF_THE_VERSION = re.compile(r'(, )?<[^>]*>; rel="(successor-version|deprecation|sunset)"')
-_REFERENCE = re.compile(r"\{(?P<path>/[^{}#]*)#(?P<pointer>[^{}]*)\}")
+_REFERENCE = re.compile(r"\{(?P<what>/[^{}#]*|[a-z]\w*/[a-z][\w.]*)#(?P<pointer>[^{}]*)\}")
 
 
 class _UnansweredError(Exception):
@@ -68,25 +68,16 @@ def replayed(
     Raises:
         ContractError: there is no such operation; or a case refers to an answer that does not come.
     """
+    asking = _Asking(client, team, cases)
     for case in sorted(cases, key=lambda case: _turn(case, operations)):
         operation = operations[case.operation]
-        headers = team.headers(operation.method, operation.template) | case.request.headers
-        fill = _filler(client, team)
         try:
-            path, json_body = str(fill(case.request.path)), fill(case.request.body)
+            answer = asking.answer_to(case, team.headers(operation.method, operation.template))
         except _UnansweredError as error:
             if unasked is None:
                 raise ContractError(f"{shown(case.file)}: {error}") from None
             unasked.append((case, str(error)))
             continue
-        answer = client.request(
-            case.request.method,
-            path,
-            json_body=json_body,
-            body=case.request.text.encode() if case.request.text is not None else None,
-            headers=headers,
-            check=False,
-        )
         yield case, _comparable(answer)
 
 
@@ -109,24 +100,51 @@ def _turn(case: Case, operations: dict[str, Operation]) -> tuple[int, str, str]:
     return turn, case.operation, case.name
 
 
-def _filler(client: Client, team: Team) -> Callable[[Any], Any]:
-    def answer_to(reference: re.Match[str]) -> Any:
-        path, pointer = reference["path"], reference["pointer"]
-        answer = client.request("GET", path, headers=team.headers("GET", path), check=False)
+class _Asking:
+    """Sends requests of cases, once their references are filled: by what a GET answers, or another case."""
+
+    def __init__(self, client: Client, team: Team, cases: Sequence[Case]) -> None:
+        self._client, self._team = client, team
+        self._cases = {f"{case.operation}/{case.name}": case for case in cases}
+
+    def answer_to(self, case: Case, headers: dict[str, str]) -> Answer:
+        request = case.request
+        return self._client.request(
+            request.method,
+            str(self._filled(request.path)),
+            json_body=self._filled(request.body),
+            body=request.text.encode() if request.text is not None else None,
+            headers=headers | self._filled(request.headers),
+            check=False,
+        )
+
+    def _filled(self, node: Any) -> Any:
+        return _with_texts(node, self._filled_text)
+
+    def _filled_text(self, text: str) -> Any:
+        whole = _REFERENCE.fullmatch(text)
+        return self._found(whole) if whole else _REFERENCE.sub(lambda part: str(self._found(part)), text)
+
+    def _found(self, reference: re.Match[str]) -> Any:
+        what, pointer = reference["what"], reference["pointer"]
+        if what.startswith("/"):
+            told, answer = (
+                f"GET {what}",
+                self._client.request("GET", what, headers=self._team.headers("GET", what), check=False),
+            )
+        elif (case := self._cases.pop(what, None)) is not None:
+            told, answer = what, self.answer_to(case, {})
+            self._cases[what] = case
+        else:
+            raise _UnansweredError(f"no case {what}, or one that refers to itself; expected a file of that name")
         try:
             found: Any = answer.json
             for key in pointer.split("/")[1:]:
                 found = found[int(key)] if isinstance(found, list) else found[key]
         except (KeyError, IndexError, ValueError, TypeError):
-            missing = f"GET {path} answers {answer.status} without {pointer}"
+            missing = f"{told} answers {answer.status} without {pointer}"
             raise _UnansweredError(f"{missing}; expected what seed() puts there") from None
         return found
-
-    def fill(text: str) -> Any:
-        whole = _REFERENCE.fullmatch(text)
-        return answer_to(whole) if whole else _REFERENCE.sub(lambda part: str(answer_to(part)), text)
-
-    return lambda node: _with_texts(node, fill)
 
 
 def _with_texts(node: Any, change: Callable[[str], Any]) -> Any:

@@ -1,6 +1,6 @@
 """Moves the database forwards and back: first each chassis room, then the team's tables.
 
-May import about, applying, autogenerate, engine, features, revisions, settings.
+May import about, applying, autogenerate, engine, feature, revisions, settings.
 
 A chassis room keeps its own tables, revisions and version table; the team's autogenerate never sees `chassis_*`.
 """
@@ -29,7 +29,7 @@ from app.chassis.database.autogenerate import complete, rendered
 from app.chassis.database.engine import Database
 from app.chassis.database.revisions import TEAM, revisions, rooms, version_table
 from app.chassis.database.settings import DatabaseSettings
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 from app.chassis.settings import load_settings
 
 __all__ = ["config_of", "migrate", "new_revision", "run_env"]

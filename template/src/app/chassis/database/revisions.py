@@ -1,6 +1,6 @@
 """Which revisions there are and which the database has, told without slow Alembic.
 
-May import about, columns, engine, features, idempotency, imported.
+May import about, columns, engine, feature, idempotency, imported.
 """
 
 import ast
@@ -16,7 +16,7 @@ from app.chassis.database.columns import Base
 from app.chassis.database.engine import Database
 from app.chassis.database.idempotency import ROOM as IDEMPOTENCY
 from app.chassis.database.imported import ROOM as IMPORTED
-from app.chassis.features import FEATURES, MigrationRoom
+from app.chassis.feature import MigrationRoom, loaded_features
 
 __all__ = ["TEAM", "Revisions", "pending_rooms", "revisions", "rooms", "version_table"]
 
@@ -25,7 +25,7 @@ TEAM = "team"
 
 def rooms() -> list[MigrationRoom]:
     """Chassis rooms that have tables, then the team, in the order in which they migrate."""
-    own = [feature.migrations for feature in FEATURES if feature.migrations is not None]
+    own = [feature.migrations for feature in loaded_features() if feature.migrations is not None]
     return [IDEMPOTENCY, IMPORTED, *own, MigrationRoom(TEAM, Base.metadata, project_root() / "migrations")]
 
 

@@ -1,5 +1,7 @@
 """HTTP as routes see it. Team code imports from here."""
 
+from app.chassis.exchange import Caller
+from app.chassis.http.access import Public
 from app.chassis.http.deprecation import Deprecated
 from app.chassis.http.failures import fails_with
 from app.chassis.http.idempotency import IdempotencyKey, RequiredIdempotencyKey
@@ -12,6 +14,7 @@ from app.chassis.http.work import Read, Write
 
 __all__ = [
     "MAX_ID",
+    "Caller",
     "CursorPage",
     "CursorPaging",
     "Deprecated",
@@ -22,6 +25,7 @@ __all__ = [
     "NewTag",
     "Page",
     "Paging",
+    "Public",
     "Read",
     "ReadTag",
     "RequiredIdempotencyKey",

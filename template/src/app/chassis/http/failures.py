@@ -1,4 +1,7 @@
-"""Which error codes a route answers with, declared for its clients. May import codes, envelope, errors, exchange."""
+"""Which error codes a route answers with, declared for its clients.
+
+May import codes, envelope, errors, exchange, feature.
+"""
 
 from collections.abc import Iterable
 from typing import Any
@@ -7,6 +10,7 @@ from pydantic_core import from_json
 
 from app.chassis.errors import error_kinds
 from app.chassis.exchange import Exchange
+from app.chassis.feature import loaded_features
 from app.chassis.http.codes import TABLE, Retry, Row, is_retryable, row_of
 from app.chassis.http.envelope import error_bytes
 
@@ -26,7 +30,10 @@ _WITH_BODY = ("body_malformed", "request_timeout", "content_type_unsupported", "
 _WITH_VERSION = ("bad_request", "precondition_failed", "precondition_required")
 _WITH_KEY = ("idempotency_key_malformed", "idempotency_key_in_use", "idempotency_key_reused")
 _WITH_WRITE = ("conflict", "validation_failed")  # a constraint of a table says no
-DERIVED = frozenset((*_ANY, *_WITH_BODY, *_WITH_VERSION, *_WITH_KEY, *_WITH_WRITE, "json_malformed"))
+_WITH_CALLER = ("unauthenticated", "forbidden")
+DERIVED = frozenset(
+    (*_ANY, *_WITH_BODY, *_WITH_VERSION, *_WITH_KEY, *_WITH_WRITE, *_WITH_CALLER, "json_malformed", "too_many_requests")
+)
 """Codes that a route has by its signature alone."""
 _DECLARED = "x-codes"
 
@@ -59,7 +66,9 @@ def fails_with(*codes: str) -> dict[int | str, dict[str, Any]]:
 def codes_of(operation: dict[str, Any]) -> list[str]:
     """Codes an operation of FastAPI's document answers with, in order of status; its `x-codes` are taken out."""
     own = [code for response in operation["responses"].values() for code in response.pop(_DECLARED, ())]
-    codes = {*_ANY, *own}
+    codes = {*_ANY, *own, *(code for feature in loaded_features() for code in feature.codes)}
+    if requirements := operation.get("security"):
+        codes |= set(_WITH_CALLER if any(any(one.values()) for one in requirements) else _WITH_CALLER[:1])
     if operation.pop(WRITES, False):
         codes |= set(_WITH_WRITE)
     parameters = operation.get("parameters", ())

@@ -1,6 +1,6 @@
 """What the edge must know of a request before anything else sees it, and its body within limits.
 
-May import codes, exchange, settings.
+May import codes, exchange, security, settings.
 """
 
 import asyncio
@@ -13,6 +13,7 @@ from starlette.types import Message, Receive, Scope
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
+from app.chassis.security.proxies import client_behind
 from app.chassis.settings import ChassisSettings
 
 __all__ = ["Body", "Incoming", "new_request_id", "read_request"]
@@ -30,6 +31,7 @@ _SEEN = frozenset(
         b"accept",
         b"origin",
         b"expect",
+        b"x-forwarded-for",
     )
 )
 
@@ -54,12 +56,12 @@ def new_request_id() -> str:
     return os.urandom(16).hex()
 
 
-def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk over the headers is the point
-    """Collect the headers that matter in one walk. A caller's request id is kept if it is short and plain."""
+def read_request(scope: Scope, proxies: int = 0) -> Incoming:  # noqa: C901, PLR0912  # one walk over the headers is the point
+    """Collect the headers that matter in one walk. So many `proxies` are trusted to say who asked."""
     client = scope.get("client")
     exchange = Exchange("", scope["method"], scope["path"], client[0] if client else None)
     incoming = Incoming(exchange)
-    hosts = 0
+    hosts, forwarded = 0, list[bytes]()
     for name, value in scope["headers"]:
         if name not in _SEEN:
             continue
@@ -67,7 +69,7 @@ def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk o
             hosts += 1
             incoming.host = value if hosts == 1 else None
         elif name == b"x-request-id":
-            if _SANE_ID.fullmatch(value):
+            if _SANE_ID.fullmatch(value):  # a caller's own is kept if it is short and plain
                 exchange.request_id = value.decode("ascii")
         elif name == b"content-length":
             incoming.body_bytes = int(value) if value.isdigit() else 0  # the parser has checked it
@@ -85,6 +87,10 @@ def read_request(scope: Scope) -> Incoming:  # noqa: C901, PLR0912  # one walk o
             incoming.origin = value
         elif name == b"expect":
             incoming.expects_continue = True
+        elif name == b"x-forwarded-for":
+            forwarded.append(value)
+    if proxies:
+        exchange.client = client_behind(proxies, forwarded, exchange.client)
     if not exchange.request_id:
         exchange.request_id = new_request_id()
     if b"%00" in scope["raw_path"] or b"%00" in scope["query_string"]:

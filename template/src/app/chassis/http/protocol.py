@@ -2,7 +2,7 @@
 
 The conformance suite exercises every hook of uvicorn used here.
 
-May import codes, dialect, envelope, exchange, incoming, observability, settings.
+May import codes, dialect, envelope, exchange, incoming, observability, security, settings.
 """
 
 import asyncio
@@ -18,6 +18,7 @@ from app.chassis.http.dialect import Dialect
 from app.chassis.http.envelope import error_bytes
 from app.chassis.http.incoming import new_request_id
 from app.chassis.observability.metrics import Metrics
+from app.chassis.security.headers import security_headers
 from app.chassis.settings import ChassisSettings
 
 __all__ = ["Protocol"]
@@ -177,9 +178,12 @@ class Protocol(Dialect):
             "request refused before it was understood", extra={"code": code, "request_id": exchange.request_id}
         )
         head = (
-            b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n"
-            b"x-content-type-options: nosniff\r\ncache-control: no-store\r\nconnection: close\r\n\r\n"
-        ) % (len(body), exchange.request_id.encode("ascii"))
+            b"content-type: application/json\r\ncontent-length: %d\r\nx-request-id: %s\r\n%sconnection: close\r\n\r\n"
+        ) % (
+            len(body),
+            exchange.request_id.encode("ascii"),
+            b"".join(b"%s: %s\r\n" % pair for pair in security_headers(self.limits)),
+        )
         self.metrics.observe(exchange.method, None, row.status, 0.0)
         self._refusal = code
         self.transport.write(STATUS_LINE[row.status] + head + body)

@@ -36,7 +36,7 @@ class _Part(BaseModel):
 
 
 class Sent(_Part):
-    """A request: `body` is sent as JSON, `text` as it is; `{/v1/items#/data/0/id}` is what a GET answers there."""
+    """A request: `body` is sent as JSON, `text` as it is; `{…#/data/0/id}` is what a GET or a case is answered."""
 
     method: str = Field(pattern="^[A-Z]+$")
     path: str = Field(pattern="^/v[0-9]+/[!-~]*$")

@@ -116,8 +116,9 @@ class Reply:
         headers += defaults
         if exchange.api_version is not None:
             headers.append((b"x-api-version", exchange.api_version.encode("ascii")))
-        if self._extra:
-            headers += self._extra
+        headers += self._extra
+        if exchange.headers:
+            headers += exchange.headers
         is_unread = self.body is not None and not self.body.is_complete
         if is_unread:
             self._is_lingering = self.may_linger

@@ -1,6 +1,6 @@
 """The router teams use: bodies parsed strictly, work committed, answers put into the envelope.
 
-May import codes, cursor, envelope, exchange, failures, idempotency, paging, work.
+May import codes, cursor, envelope, exchange, failures, guards, idempotency, paging, work.
 """
 
 from collections.abc import Callable, Coroutine
@@ -13,18 +13,19 @@ from pydantic_core import from_json
 from starlette.exceptions import HTTPException
 from starlette.responses import Response
 from starlette.routing import Route, WebSocketRoute
-from starlette.types import Scope
+from starlette.types import Receive, Scope, Send
 
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.cursor import filters_of
 from app.chassis.http.envelope import wrap_data
 from app.chassis.http.failures import WRITES
+from app.chassis.http.guards import let_in
 from app.chassis.http.idempotency import Replay, takes_key
 from app.chassis.http.paging import Page, page_links, wrap_page
 from app.chassis.http.work import finish_works, has_write
 
-__all__ = ["EnvelopeRoute", "Router", "require_envelopes"]
+__all__ = ["EnvelopeRoute", "ProbeRoute", "Router", "require_envelopes"]
 
 _JSON, _FORM = "application/json", "multipart/form-data"
 _OF_A_BODY = ("content-type", "content-length")
@@ -69,6 +70,8 @@ def _require_content_type(scope: Scope, is_form: bool) -> None:
 class EnvelopeRoute(APIRoute):
     """A route whose JSON answers are spliced into the envelope, byte by byte, after its work is committed."""
 
+    is_guarded = True
+
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         self.filters = filters_of(self.dependant)
@@ -87,6 +90,7 @@ class EnvelopeRoute(APIRoute):
             scope = request.scope
             exchange: Exchange = scope["exchange"]
             try:
+                await self._let_in(request)
                 if body_field is not None:
                     _require_content_type(scope, is_form)
                 if body_field is not None or scope["method"] != "GET":
@@ -106,6 +110,16 @@ class EnvelopeRoute(APIRoute):
                 raise
 
         return answer
+
+    async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Answer, or refuse a method of a path that has others: that too is asked as often as a caller likes."""
+        if scope["method"] not in (self.methods or ()) and scope["method"] != "OPTIONS":  # a preflight asks for nothing
+            await self._let_in(Request(scope))
+        await super().handle(scope, receive, send)
+
+    async def _let_in(self, request: Request) -> None:
+        if self.is_guarded:
+            await let_in(request)
 
 
 async def _saved(response: Response, scope: Scope, exchange: Exchange, is_page: bool) -> Response:
@@ -150,6 +164,12 @@ def _enveloped(response: Response, scope: Scope, exchange: Exchange, is_page: bo
             headers[index] = (name, b"%d" % len(response.body))
             break
     return response
+
+
+class ProbeRoute(EnvelopeRoute):
+    """A route for whoever watches the service: no guard stands before it."""
+
+    is_guarded = False
 
 
 def require_envelopes(app: FastAPI) -> None:

@@ -1,6 +1,6 @@
 """One FastAPI app a folder `api/vN`; path or header leads to it.
 
-May import about, codes, deprecation, errors, exchange, handlers, openapi, settings.
+May import about, codes, deprecation, errors, exchange, guards, handlers, openapi, settings.
 """
 
 import pkgutil
@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
-from fastapi import APIRouter, FastAPI
+from fastapi import APIRouter, FastAPI, Request
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.datastructures import State
 from starlette.middleware.exceptions import ExceptionMiddleware
@@ -22,6 +23,7 @@ from app.chassis.errors import GoneError
 from app.chassis.exchange import Exchange
 from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.deprecation import Deprecated, DeprecatedVersion
+from app.chassis.http.guards import let_in, no_route
 from app.chassis.http.handlers import install_handlers
 from app.chassis.http.openapi import enveloped_openapi
 from app.chassis.settings import SettingsError
@@ -63,7 +65,9 @@ class VersionApp(FastAPI):
         self.successor = found.successor
         self.deprecated = found.deprecated
         self.state = state
+        self.folder = found.folder
         install_handlers(self)
+        self.router.default = no_route
         for router in found.routers:
             # A discovered router's paths are complete: adding them flat saves a level of matching a request.
             self.router.routes.extend(router.routes)
@@ -94,6 +98,7 @@ class FoundVersion:
     """A folder `api/vN`: the `router` of each `routes.py` below it, its `DEPRECATED`, the newest version if later."""
 
     name: str
+    folder: Path
     routers: list[APIRouter]
     deprecated: Deprecated | None
     successor: str | None
@@ -106,6 +111,7 @@ def discover_versions(package: str) -> list[FoundVersion]:
     return [
         FoundVersion(
             name,
+            Path(next(iter(root.__path__))) / name,
             list(_routers(f"{package}.{name}")),
             getattr(import_module(f"{package}.{name}"), "DEPRECATED", None),
             names[-1] if name != names[-1] else None,
@@ -155,6 +161,15 @@ class Versions:
             CodedHTTPError: `api_version_unknown`, `api_version_conflict`, `route_not_found` (no version at all).
             VersionSunsetError: the version is older than the newest and not served any more, or the pin is.
         """
+        try:
+            chosen = self._chosen(scope)
+        except (CodedHTTPError, VersionSunsetError):
+            await let_in(Request(scope))
+            raise
+        app = self.apps[chosen]
+        await app.inner(versioned(scope, app, f"/{chosen}{scope['path']}"), receive, send)
+
+    def _chosen(self, scope: Scope) -> str:
         exchange: Exchange = scope["exchange"]
         first = scope["path"][1:].partition("/")[0]
         named = first if _FOLDER.fullmatch(first) else None
@@ -165,11 +180,10 @@ class Versions:
         chosen = named or exchange.asked_version or self.pinned
         if chosen is None:
             raise CodedHTTPError("route_not_found", expected="a path this service documents")
-        app = self.apps.get(chosen)
-        if app is None:
+        if chosen not in self.apps:
             raise self._refusal(chosen)
         exchange.api_version = chosen
-        await app.inner(versioned(scope, app, f"/{chosen}{scope['path']}"), receive, send)
+        return chosen
 
     def _refusal(self, name: str) -> Exception:
         expected = f"one of: {', '.join(self.apps) or 'none'}"

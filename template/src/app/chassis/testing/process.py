@@ -13,6 +13,7 @@ from typing import Any, Self
 
 from app.chassis.about import project_root
 from app.chassis.testing.client import Client
+from app.chassis.testing.rooms import suite_environment
 
 __all__ = ["ServiceProcess"]
 
@@ -39,6 +40,7 @@ class ServiceProcess:
             "DATABASE_URL": f"sqlite+aiosqlite:///{folder}/test.db",
             "SERVER_DRAIN_SECONDS": "0",
             "PYTHONPATH": os.pathsep.join(("src", ".")),
+            **suite_environment(),
             **environment,
         }
 
@@ -99,12 +101,12 @@ class ServiceProcess:
         self._clients.append(client)
         return client
 
-    def wait_for_line(self, event: str, timeout_seconds: float = 10.0) -> dict[str, Any]:
-        """First log line with that event; waits for it."""
+    def wait_for_line(self, event: str, timeout_seconds: float = 10.0, **members: str) -> dict[str, Any]:
+        """First log line with that event and these members; waits for it."""
         until = time.monotonic() + timeout_seconds
         while time.monotonic() < until:
             for line in list(self.lines):
-                if line.get("event") == event:
+                if line.get("event") == event and all(line.get(name) == value for name, value in members.items()):
                     return line
             time.sleep(0.01)
         raise AssertionError(f"no line {event!r} in the log: {self.lines[-20:]}")

@@ -1,6 +1,6 @@
 """Whom new revisions would keep waiting on PostgreSQL: their SQL, judged by squawk and by the rules in rules.toml.
 
-May import contract, features, http, sql, text.
+May import contract, feature, http, sql, text.
 """
 
 import ast
@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 from app.chassis.contract.base import NoHistoryError, NothingReleasedError, find_release
 from app.chassis.data.locks.sql import LocksError, rendered
 from app.chassis.data.locks.text import Name, Part, is_made, parts
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 from app.chassis.http.recordings import shown
 
 __all__ = ["check", "new_revisions"]

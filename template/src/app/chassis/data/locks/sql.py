@@ -1,4 +1,4 @@
-"""The SQL that revisions would send to PostgreSQL, told without a database. May import database, features."""
+"""The SQL that revisions would send to PostgreSQL, told without a database. May import database, feature."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ from sqlalchemy.exc import CompileError
 
 from app.chassis.database.applying import place_in
 from app.chassis.database.migrations import config_of
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 
 __all__ = ["LocksError", "Statement", "rendered"]
 

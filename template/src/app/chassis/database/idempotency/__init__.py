@@ -1,13 +1,10 @@
 """Answers kept for retries: a key's row is saved in the same transaction as the work it stands for.
 
-May import columns, engine, features, work. Source of the idea: IETF draft-ietf-httpapi-idempotency-key-header.
+May import cleaning, columns, engine, feature, work. Source of the idea: IETF draft-ietf-httpapi-idempotency-key-header.
 """
 
-import asyncio
 import hashlib
-import logging
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractAsyncContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,15 +13,14 @@ from typing import Any
 from sqlalchemy import Index, LargeBinary, MetaData, SmallInteger, String, delete, insert, select, text, tuple_
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.chassis.database.cleaning import EVERY_SECONDS, cleaning
 from app.chassis.database.columns import UtcDateTime, utc_now
 from app.chassis.database.engine import Database
 from app.chassis.database.work import WriteWork
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 
 __all__ = ["ROOM", "InFlightError", "Kept", "find", "forget", "forgetting", "keep"]
 
-_log = logging.getLogger(__name__)
-_EVERY_SECONDS = 600.0
 _AT_ONCE = 1_000
 
 
@@ -99,30 +95,15 @@ async def forget(work: WriteWork, max_age: timedelta) -> int:
     return int(done.rowcount)
 
 
-@asynccontextmanager
-async def forgetting(
-    database: Database, max_age: timedelta, every_seconds: float = _EVERY_SECONDS
-) -> AsyncIterator[None]:
+def forgetting(
+    database: Database, max_age: timedelta, every_seconds: float = EVERY_SECONDS
+) -> AbstractAsyncContextManager[None]:
     """While the service lives, what is older is deleted again and again."""
 
-    async def forget_for_ever() -> None:
-        while True:
-            await asyncio.sleep(every_seconds)
-            try:
-                is_more = True
-                while is_more:
-                    async with WriteWork.on(database) as work:
-                        is_more = await forget(work, max_age) == _AT_ONCE
-            except Exception as error:  # noqa: BLE001  # the next time it may be well
-                _log.warning("kept answers not cleaned", exc_info=error)
+    async def is_more(work: WriteWork) -> bool:
+        return await forget(work, max_age) == _AT_ONCE
 
-    task = asyncio.create_task(forget_for_ever())
-    try:
-        yield
-    finally:
-        task.cancel()
-        with suppress(asyncio.CancelledError):
-            await task
+    return cleaning(database, "idempotency", is_more, every_seconds)
 
 
 def _scope(subject: str | None) -> str:

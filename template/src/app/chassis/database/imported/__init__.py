@@ -1,4 +1,4 @@
-"""How far files were brought in (`data/imports/run.py`), kept beside the rows. May import columns, features."""
+"""How far files were brought in (`data/imports/run.py`), kept beside the rows. May import columns, feature."""
 
 from datetime import datetime
 from pathlib import Path
@@ -7,7 +7,7 @@ from sqlalchemy import MetaData, String
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
 from app.chassis.database.columns import Key, UtcDateTime
-from app.chassis.features import MigrationRoom
+from app.chassis.feature import MigrationRoom
 
 __all__ = ["ROOM", "ImportedFile"]
 

@@ -1,0 +1,154 @@
+"""Adds a feature to this service or removes one: the answer `features` is given anew, and Copier updates. Needs Copier.
+
+Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/feature.py (--add NAME [--sample] | --remove NAME [--yes])
+Nothing of the team's is changed or deleted. The release of the template stays the one this service has.
+Exit codes: 0 done or nothing to do, 1 not done, or a conflict to settle, 2 wrong use, or a tree that is not committed.
+"""
+
+import argparse
+import subprocess
+import sys
+import warnings
+from pathlib import Path
+
+from copies import NotDoneError
+from leaving import OURS, edited, git, importers, modules, sweep
+from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, update
+
+SAMPLES = {"auth": "accounts"}
+INSTEAD = {
+    "auth": (
+        "`make remove-sample NAME=accounts` takes the sample accounts out. In your own code a parameter made by\n"
+        "`requires`, or `Known`, becomes `Public` of app.chassis.http: then anybody may come in there."
+    )
+}
+IDLE = {"rate_limit": "limits.toml"}
+AFTERWARDS = {"auth": "a route without `Public` or a guard makes `make test` red: docs/chassis/features/auth.md"}
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Add or remove one feature."""
+    parser = argparse.ArgumentParser(description="Add a feature to this service, or remove one.")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--add", metavar="NAME")
+    which.add_argument("--remove", metavar="NAME")
+    parser.add_argument("--sample", action="store_true", help="with --add: copy what is missing of its sample, too")
+    parser.add_argument("--yes", action="store_true", help="with --remove: even files of ours that you have edited")
+    options = parser.parse_args(arguments)
+    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
+    try:
+        if options.add is not None:
+            return add(options.add, with_sample=options.sample)
+        return remove(options.remove, is_sure=options.yes)
+    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
+        return error.code if isinstance(error, NotDoneError) else 1
+
+
+def add(feature: str, *, with_sample: bool) -> int:
+    """Bring a feature in."""
+    if with_sample and feature in FEATURES and feature not in SAMPLES:
+        raise NotDoneError(f"{feature} has no sample; expected SAMPLE=1 with one of: {', '.join(SAMPLES)}", 2)
+    answers = read_answers(feature)
+    without = [name for name in answers["features"] if name != feature]
+    wanted = [name for name in FEATURES if name in {*without, feature}]
+    if is_there := feature in answers["features"]:
+        print(f"{feature} is there already")
+        if not with_sample:
+            return 0
+    require_committed()
+    if not is_there:
+        update(wanted)
+    if with_sample:
+        with rendered(answers, without) as lean, rendered(answers, wanted) as full:
+            copy_missing(full, listed(full) - listed(lean))
+    if conflicts():
+        return 1
+    setup()
+    report()
+    if not is_there and feature in AFTERWARDS:
+        print(f"note: {AFTERWARDS[feature]}")
+    written = f'make migration NAME="create {SAMPLES[feature]}", ' if with_sample else ""
+    print(f"next: {written}make migrate, make check, make test; then commit")
+    return 0
+
+
+def remove(feature: str, *, is_sure: bool) -> int:
+    """Take a feature out; refused while code of the team's imports what would go with it."""
+    answers = read_answers(feature)
+    if feature not in answers["features"]:
+        print(f"{feature} is not there: nothing to remove")
+        return 0
+    require_committed()
+    wanted = [name for name in answers["features"] if name != feature]
+    with rendered(answers, answers["features"]) as full, rendered(answers, wanted) as lean:
+        leaving = {path for path in listed(full) - listed(lean) if path.startswith(OURS)}
+        require_nobody_needs(feature, leaving, full, is_sure=is_sure)
+    tables = any(path.startswith(f"src/app/chassis/{feature}/versions/") for path in leaving)
+    update(wanted)
+    sweep(leaving)
+    if conflicts():
+        return 1
+    setup()
+    report()
+    if tables:
+        print(f"note: its tables chassis_{feature}_* stay in the database, and their rows")
+    if idle := sorted(map(str, Path("src/app/api").rglob(IDLE[feature]))) if feature in IDLE else []:
+        print(f"note: nothing reads these any more: {', '.join(idle)}")
+    print("next: make check, make test; then commit")
+    return 0
+
+
+def require_nobody_needs(feature: str, leaving: set[str], original: Path, *, is_sure: bool) -> None:
+    """Raise NotDoneError, naming file and line, if the team imports or has edited what would go."""
+    if found := list(importers(modules(leaving))):
+        lines = "\n".join(found)
+        then = INSTEAD.get(feature, "Take these imports out.")
+        raise NotDoneError(f"{feature} is in use\n{lines}\n{then}\nCommit that, then try again")
+    if not is_sure and (changed := edited(leaving, original)):
+        lines = "\n".join(f"{path} is edited" for path in changed)
+        raise NotDoneError(
+            f"your edits in files of ours would go with {feature}\n{lines}\n"
+            "docs/chassis/updating.md says where they belong. To let them go, for git keeps them: YES=1 (--yes)"
+        )
+
+
+def conflicts() -> list[str]:
+    """Files that Copier could not merge, told."""
+    found = [path for path in git("diff", "--name-only", "--relative", "--diff-filter=U", "-z").split("\0") if path]
+    if found:
+        print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
+        print(
+            "settle them as docs/chassis/updating.md says, then make setup, make check, make test; then commit.\n"
+            "Or go back: git restore --staged --worktree . && git clean -d --force .",
+            file=sys.stderr,
+        )
+    return found
+
+
+def setup() -> None:
+    """Install what the service now asks for, and nothing else."""
+    if subprocess.run(["make", "setup"], stdout=subprocess.DEVNULL, check=False).returncode:
+        raise NotDoneError("the files are changed, but make setup failed; put right what it says and run it again")
+
+
+def report() -> None:
+    """What the working tree has that the last commit has not; a folder stands for all its files."""
+    paths = {
+        "added": git("ls-files", "--others", "--exclude-standard", "--directory", "--no-empty-directory", "-z"),
+        "changed": git("diff", "--name-only", "--relative", "--diff-filter=M", "-z", "HEAD"),
+        "removed": git("ls-files", "--deleted", "-z"),
+    }
+    for word, told in paths.items():
+        for path in sorted({_highest(path) if word == "removed" else path for path in told.split("\0") if path}):
+            print(f"{word}: {path}")
+
+
+def _highest(path: str) -> str:
+    """The folder that went with a file, else the file."""
+    gone = [parent for parent in Path(path).parents if not parent.is_dir()]
+    return f"{gone[-1]}/" if gone else path
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,109 @@
+"""What Copier does for ops/feature.py: reads the answers, renders the service elsewhere, updates it. Needs Copier."""
+
+import re
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import copier
+import yaml
+from copies import NotDoneError, tell
+from leaving import OURS, git
+
+# As copier.yml orders them: so the answer is the same, however often one came and went.
+FEATURES = ("auth", "rate_limit")
+ANSWERS = Path(".copier-answers.yml")
+
+
+def read_answers(feature: str) -> dict[str, Any]:
+    """What this service was rendered from.
+
+    Raises:
+        NotDoneError: no such feature, or no answers that an update could start from.
+    """
+    if feature not in FEATURES:
+        raise NotDoneError(f"no feature is called {feature[:64]!r}; expected one of: {', '.join(FEATURES)}", 2)
+    where = f"{ANSWERS} in {Path.cwd()}"
+    if not ANSWERS.is_file():
+        raise NotDoneError(f"{where} is not there; run this in the service, and bring the file back by git", 2)
+    try:
+        answers = yaml.safe_load(ANSWERS.read_text("utf-8"))
+        is_whole = {"_commit", "_src_path"} <= answers.keys() and set(answers["features"]) <= set(FEATURES)
+    except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
+        is_whole = False
+    if not is_whole:
+        raise NotDoneError(f"{where} lacks _src_path, _commit or a list of known features: see updating.md", 2)
+    return dict(answers)
+
+
+def require_committed() -> None:
+    """Raise NotDoneError unless git holds everything as it is."""
+    try:
+        is_tracked = bool(git("ls-files", "--", str(ANSWERS)))
+    except (OSError, subprocess.CalledProcessError):
+        is_tracked = False
+    if not is_tracked:
+        raise NotDoneError("git does not hold this service; git init, commit everything, then try again", 2)
+    if git("status", "--porcelain", "--", "."):
+        raise NotDoneError("not everything is committed (git status); commit or stash it, then try again", 2)
+
+
+@contextmanager
+def template_in_use() -> Iterator[None]:
+    """Tell in one line what Copier could not do; its own words may hold a password of the address."""
+    try:
+        yield
+    except Exception as error:  # Copier and git fail in many ways
+        words = re.sub(r"://[^/@\s]*@", "://…@", (str(error).strip().splitlines() or [type(error).__name__])[-1])
+        raise NotDoneError(
+            f"Copier failed: {words.strip(' |')[:300]}; expected at _src_path of {ANSWERS} the template with its git "
+            "history, and in it _commit; git status must be clean before another try"
+        ) from error
+
+
+@contextmanager
+def rendered(answers: dict[str, Any], features: list[str]) -> Iterator[Path]:
+    """The service as its release renders it, with these features, in a scratch folder."""
+    given = {name: value for name, value in answers.items() if not name.startswith("_")} | {"features": features}
+    with tempfile.TemporaryDirectory() as folder:
+        service = Path(folder, "service")
+        tell(f"rendering the service with {', '.join(features) or 'no feature'}, to compare")
+        with template_in_use():
+            copier.run_copy(
+                answers["_src_path"], service, data=given, vcs_ref=answers["_commit"], defaults=True, quiet=True
+            )
+        yield service
+
+
+def listed(folder: Path) -> set[str]:
+    """Every file below a folder."""
+    return {path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file()}
+
+
+def update(features: list[str]) -> None:
+    """Let Copier update this service, at the release it has, with this answer."""
+    tell("updating")
+    with template_in_use():
+        copier.run_update(
+            data={"features": features},
+            vcs_ref=copier.VcsRef.CURRENT,
+            skip_answered=True,
+            defaults=True,
+            overwrite=True,
+            quiet=True,
+        )
+
+
+def copy_missing(full: Path, brought: set[str]) -> list[str]:
+    """Copy the files of a sample that are not here; a revision is never copied, for its number may be taken."""
+    missing = sorted(
+        path for path in brought if not path.startswith((*OURS, "migrations/")) and not Path(path).exists()
+    )
+    for path in missing:
+        Path(path).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy2(full / path, path)
+    return missing

@@ -1,0 +1,1 @@
+"""The sample of callers, over HTTP. `make remove-sample` takes it out."""

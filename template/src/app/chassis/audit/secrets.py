@@ -1,0 +1,129 @@
+"""Where secrets lie, and whether anything gives them away. May import checks, settings, target."""
+
+import re
+import stat
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+from pydantic import SecretStr
+from sqlalchemy.engine import make_url
+
+from app.chassis.audit.checks import Finding, judged
+from app.chassis.audit.target import Target
+from app.chassis.settings import env_file, weak_secrets
+
+__all__ = ["committed", "echo", "env_committed", "env_mode", "strength"]
+
+_MAX_BYTES = 1_048_576
+_GIT_SECONDS = 60.0
+_PLANTED = "planted-7f3a9c51e2"
+_SHAPES = re.compile(
+    rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[\w+/=]{32}"
+    rb"|\b(?:A[KS]IA[A-Z0-9]{16}\b|gh[pousr]_\w{36}|github_pat_\w{22}|glpat-[\w-]{20}|xox[abprs]-[\w-]{20}"
+    rb"|[rs]k_live_\w{20}|AIza[\w-]{35}|pypi-AgEI[\w-]{50}|eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{20})"
+)
+_ASSIGNED = re.compile(
+    rb"(?i)(?:passw(?:or)?d|secret|token|api_?key|private_?key|credentials?)(?:_\w{1,20})?[\"']?\s{0,4}[:=]\s{0,4}"
+    rb"[\"']?(?-i:(?=[\w+/=-]*[0-9])(?=[\w+/=-]*[A-Za-z])([\w+/=-]{16,}))[\"']?[ \t,]*(?:#.*)?\r?$",
+    re.MULTILINE,
+)
+_MADE_UP = re.compile(rb"(?i)change-me|example|placeholder|planted|x{4}")
+
+
+def strength(target: Target) -> Finding:
+    """Production judges them at its start; elsewhere one that is not set cannot be judged."""
+    names = [name for name, field in type(target.settings).model_fields.items() if "SecretStr" in str(field.annotation)]
+    given = {name.upper() for name in names if name in target.settings.model_fields_set}
+    told = list(weak_secrets(target.settings))
+    bad = [f"{name} {problem.partition(';')[0]}" for name, problem in told if name in given]
+    unclear = [f"{name} is not set here" for name, _ in told if name not in given]
+    return judged(f"{len(names)} settings", bad, unclear, "strong enough")
+
+
+def env_mode(target: Target) -> Finding:
+    """Whoever may read the file has every secret in it."""
+    file = target.root / env_file()
+    if not file.is_file():
+        return Finding("pass", file.name, "there is none")
+    mode = stat.S_IMODE(file.stat().st_mode)
+    return Finding("FAIL" if mode & 0o077 else "pass", file.name, f"mode {mode:o}")
+
+
+def env_committed(target: Target) -> Finding:
+    """A commit is not undone by the next one."""
+    listed = _git(target.root, "ls-files", "--", "*.env")
+    logged = _git(target.root, "log", "--all", "--diff-filter=A", "--format=", "--name-only", "--", "*.env")
+    if listed is None or logged is None:
+        return Finding("UNKNOWN", "git", "no commit that could be looked at")
+    return judged("every commit", sorted({*listed, *logged}), [], "none")
+
+
+def committed(target: Target) -> Finding:
+    """The service's own secrets are looked for by value, others by shape; tests/chassis plants made-up ones."""
+    names = _git(target.root, "ls-files")
+    if not names:
+        return Finding("UNKNOWN", "git", "no tracked files here")
+    own = [value.encode() for value in _own_values(target)]
+    bad = [
+        place for name in names if not name.startswith("tests/chassis/") for place in _places(target.root, name, own)
+    ]
+    return judged(f"{len(names)} tracked files", bad, [], "none")
+
+
+def _own_values(target: Target) -> Iterator[str]:
+    for name in type(target.settings).model_fields:
+        held = getattr(target.settings, name)
+        for value in held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else [held]:
+            if isinstance(value, SecretStr) and len(value.get_secret_value()) >= 8:
+                yield value.get_secret_value()
+    password = make_url(target.settings.database_url).password
+    if password and len(password) >= 8:
+        yield password
+
+
+def _places(root: Path, name: str, own: list[bytes]) -> Iterator[str]:
+    path = root / name
+    if not path.is_file() or path.stat().st_size > _MAX_BYTES:
+        return
+    content = path.read_bytes()
+    if b"\0" in content:
+        return
+    places = [content.find(value) for value in own] + [found.start() for found in _SHAPES.finditer(content)]
+    if not name.startswith("tests/"):  # a test holds made-up ones
+        places += [found.start() for found in _ASSIGNED.finditer(content) if not _MADE_UP.search(found[1])]
+    for line in sorted({content.count(b"\n", 0, place) + 1 for place in places if place >= 0}):
+        yield f"{name}:{line}"
+
+
+def _git(root: Path, *arguments: str) -> list[str] | None:
+    try:
+        done = subprocess.run(  # noqa: S603  # our own arguments
+            ["git", "-c", "core.quotePath=off", *arguments],  # noqa: S607  # the one on PATH
+            cwd=root, capture_output=True, text=True, check=False, timeout=_GIT_SECONDS,
+        )  # fmt: skip
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return [line for line in done.stdout.splitlines() if line] if done.returncode == 0 else None
+
+
+def echo(target: Target) -> Finding:
+    """A made-up value is sent in path, query, headers and body; nothing that is asked does any work."""
+    lists = [
+        f"/{version}{path}"
+        for version, one in target.contracts.items()
+        for path, item in one["paths"].items()
+        if "get" in item
+    ]
+    asked = [("GET", f"{target.absent}/{_PLANTED}"), ("POST", target.absent)]
+    asked += [("GET", re.sub(r"\{[^}]*\}", _PLANTED, path) + f"?limit={_PLANTED}&page={_PLANTED}") for path in lists]
+    headers = {"Authorization": f"Bearer {_PLANTED}", "Cookie": f"session={_PLANTED}", "X-API-Version": _PLANTED}
+    bad = []
+    for method, path in asked:
+        for some in ({}, headers | {"Content-Type": "application/json"}):
+            answer = target.ask(method, path, some, f'"{_PLANTED}"'.encode() if method == "POST" else None)
+            if answer.status < 400:
+                continue  # a resource may be called as it was asked for
+            if _PLANTED.encode() in answer.body or any(_PLANTED in value for _, value in answer.headers):
+                bad.append(f"{method} {path.replace(_PLANTED, '…').replace(target.absent, '/unknown')}")
+    return judged(f"{len(asked)} paths", sorted(set(bad)), [], "nothing")

@@ -1,0 +1,1 @@
+"""Redis or Valkey, for the features that share something between processes."""

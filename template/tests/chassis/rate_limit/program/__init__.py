@@ -1,0 +1,1 @@
+"""A service whose limits the tests of this folder know."""
