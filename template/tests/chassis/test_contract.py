@@ -10,11 +10,12 @@ from uuid import uuid4
 
 import pytest
 
+from app.chassis.contract.differences import differences
 from app.chassis.contract.golden import changed_answers, changed_document
 from app.chassis.contract.operations import operations_of
 from app.chassis.contract.plausible import plausible_value
 from app.chassis.contract.record import proposals, write_document
-from app.chassis.contract.replay import differences, replayed
+from app.chassis.contract.replay import replayed
 from app.chassis.http.recordings import Case, ContractError, Sent, cases_of, contract_folder, parsed
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.team import Team

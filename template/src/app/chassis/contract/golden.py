@@ -1,12 +1,13 @@
-"""Compares the service with recorded cases, exactly. May import http, operations, replay, testing."""
+"""Compares the service with recorded cases, exactly. May import differences, http, operations, replay, testing."""
 
 import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.chassis.contract.differences import differences
 from app.chassis.contract.operations import operations_of
-from app.chassis.contract.replay import differences, fresh_client, replayed
+from app.chassis.contract.replay import fresh_client, replayed
 from app.chassis.http.recordings import Recorded, cases_of, shown
 from app.chassis.testing.team import Team
 

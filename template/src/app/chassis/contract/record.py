@@ -1,6 +1,6 @@
 """`make contract`: records every case again, and begins those that a new route lacks.
 
-May import http, operations, plausible, replay, testing.
+May import differences, http, operations, plausible, replay, testing.
 """
 
 import json
@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from app.chassis.contract.differences import differences
 from app.chassis.contract.operations import Operation, operations_of
 from app.chassis.contract.plausible import plausible_query, plausible_value, unknown_key
-from app.chassis.contract.replay import differences, fresh_client, replayed
+from app.chassis.contract.replay import fresh_client, replayed
 from app.chassis.http.codes import TABLE
 from app.chassis.http.recordings import Case, ContractError, Recorded, Sent, cases_of, shown, write_whole
 from app.chassis.testing.team import Team

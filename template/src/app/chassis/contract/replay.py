@@ -13,7 +13,7 @@ from app.chassis.testing.client import Answer, Client
 from app.chassis.testing.process import ServiceProcess
 from app.chassis.testing.team import Team
 
-__all__ = ["differences", "fresh_client", "replayed"]
+__all__ = ["fresh_client", "replayed"]
 
 _KEPT = ("content-type", "etag", "location", "link", "allow", "retry-after")
 _TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)")
@@ -128,10 +128,8 @@ class _Asking:
     def _found(self, reference: re.Match[str]) -> Any:
         what, pointer = reference["what"], reference["pointer"]
         if what.startswith("/"):
-            told, answer = (
-                f"GET {what}",
-                self._client.request("GET", what, headers=self._team.headers("GET", what), check=False),
-            )
+            headers = self._team.headers("GET", what)
+            told, answer = f"GET {what}", self._client.request("GET", what, headers=headers, check=False)
         elif (case := self._cases.pop(what, None)) is not None:
             told, answer = what, self.answer_to(case, {})
             self._cases[what] = case
@@ -179,27 +177,3 @@ def _next_cursor(answer: Answer) -> str | None:
     page = answer.json.get("meta", {}).get("page", {}) if answer.body else {}
     cursor: str | None = page.get("next_cursor")
     return cursor
-
-
-def differences(recorded: Any, now: Any, varies: Sequence[str] = (), pointer: str = "") -> Iterator[str]:
-    """A line for each place of two JSON values that differs, `varies` left out."""
-    if pointer in varies or recorded == now:
-        return
-    if isinstance(recorded, dict) and isinstance(now, dict):
-        for key in {**recorded, **now}:
-            place = f"{pointer}/{key}"
-            if key not in now or key not in recorded:
-                if place not in varies:
-                    yield f"{place}: {'gone' if key not in now else 'new'}"
-            else:
-                yield from differences(recorded[key], now[key], varies, place)
-    elif isinstance(recorded, list) and isinstance(now, list) and len(recorded) == len(now):
-        for index, (old, new) in enumerate(zip(recorded, now, strict=True)):
-            yield from differences(old, new, varies, f"{pointer}/{index}")
-    else:
-        yield f"{pointer}: recorded {_brief(recorded)}, now {_brief(now)}"
-
-
-def _brief(value: Any) -> str:
-    text = repr(value)
-    return text if len(text) < 80 else f"{text[:76]} ..."
