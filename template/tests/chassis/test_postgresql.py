@@ -15,6 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import asyncpg  # type: ignore[import-untyped]
 import pytest
 from sqlalchemy import text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
@@ -234,6 +235,32 @@ def test_farewell_of_the_server_is_an_outage(database_url: str) -> None:
             await database.close()
 
     asyncio.run(scenario())
+
+
+def test_driver_that_lost_the_thread_is_an_outage(database_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A server killed while it answers: the driver complains of itself. The connection goes; the caller may retry."""
+
+    async def lose(*_: Any, **__: Any) -> None:
+        raise asyncpg.InternalClientError("cannot switch to state 15; another operation (2) is in progress")
+
+    async def ask() -> tuple[Any, Any]:
+        database = Database(DatabaseSettings(database_url=database_url))
+        try:
+            async with WriteWork.on(database) as work:
+                before = await work.session.scalar(text("SELECT pg_backend_pid()"))
+            with monkeypatch.context() as patch:
+                patch.setattr(asyncpg.Connection, "prepare", lose)
+                with pytest.raises(DBAPIError) as lost:
+                    async with WriteWork.on(database) as work:
+                        await work.session.execute(text("SELECT 2"))
+            assert getattr(told(lost.value), "code", None) == "unavailable"
+            async with WriteWork.on(database) as work:
+                return before, await work.session.scalar(text("SELECT pg_backend_pid()"))
+        finally:
+            await database.close()
+
+    before, after = asyncio.run(ask())
+    assert before != after
 
 
 @pytest.mark.thorough

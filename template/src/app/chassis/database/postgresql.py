@@ -81,6 +81,8 @@ def _hide_values(context: Any) -> None:
     """Errors of this database quote the row that they are about; a log must not."""
     failure = context.original_exception
     told = failure.__cause__
+    if isinstance(told, asyncpg.InternalClientError):
+        context.is_disconnect = True  # the driver lost the thread, as when a server is killed while it answers
     if not isinstance(told, asyncpg.PostgresError | asyncpg.InterfaceError):
         return
     told.detail = None
