@@ -229,10 +229,10 @@ def advisories(bad: str = "") -> Iterator[str]:
 
 @pytest.fixture(scope="module")
 def plain(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a service without features that is set up. Not to be written: `share` it."""
+    """Return a default service that is set up. Not to be written: `share` it."""
     require("make"), require("uv")
     folder = tmp_path_factory.mktemp("audit") / "a service"
-    shutil.copytree(render(features=[]), folder, ignore=shutil.ignore_patterns(".git"))
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
     done = make(folder, "setup")
     assert done.returncode == 0, done.stdout + done.stderr
     return folder
@@ -268,13 +268,10 @@ def test_service_as_rendered_has_nothing_wrong(service: Path) -> None:
         ending, checks = audit(service, address, "--advisories http://127.0.0.1:9")
         assert (ending, verdicts(checks, "FAIL")) == ("0", set())
         assert verdicts(checks, "UNKNOWN") == {
-            "permissions.authentication",
-            "permissions.access",
             "permissions.metrics",
             "permissions.documentation",
             "secrets.strength",
             "headers.transport_security",
-            "limits.request_rate",
             "dependencies.advisories",
         }
         assert audit(service, address, "--advisories http://127.0.0.1:9", "--strict")[0] == "2"
