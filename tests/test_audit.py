@@ -3,7 +3,6 @@
 import json
 import os
 import re
-import shutil
 import stat
 import threading
 from collections.abc import Callable, Iterator
@@ -12,9 +11,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
-from conftest import Render, commit_all, git, make, share
+from conftest import commit_all, git, make, share
 from serving import served
-from tools import require
 
 TOKEN = "kT4mQ9xW2vB7nL5c"  # noqa: S105  # made up
 NOTES = '''"""Notes."""
@@ -227,21 +225,10 @@ def advisories(bad: str = "") -> Iterator[str]:
             thread.join()
 
 
-@pytest.fixture(scope="module")
-def plain(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a default service that is set up. Not to be written: `share` it."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("audit") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
-    done = make(folder, "setup")
-    assert done.returncode == 0, done.stdout + done.stderr
-    return folder
-
-
 @pytest.fixture
-def service(plain: Path, tmp_path: Path) -> Path:
+def service(installed: Path, tmp_path: Path) -> Path:
     """Return a service of the test's own, migrated and committed."""
-    folder = share(plain, tmp_path / "my service")
+    folder = share(installed, tmp_path / "my service")
     (folder / "var").mkdir(exist_ok=True)
     assert make(folder, "migrate").returncode == 0
     commit_all(folder, "render")
