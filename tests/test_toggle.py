@@ -9,7 +9,7 @@ from pathlib import Path
 import ownership
 import pytest
 from conftest import ROOT, Render, commit_all, git, make
-from rendered import files, subsets, text
+from rendered import files, text
 from test_features import CHOICES, MARKERS
 from tools import require
 
@@ -249,15 +249,3 @@ def test_what_leaves_with_a_feature_is_ours_by_its_folder(render: Render) -> Non
     assert leaving
     ours = {path for path in leaving if ownership.owner_of(path, OWNERS) == "ours"}
     assert {path for path in leaving if path.startswith(ast.literal_eval(told["OURS"]))} == ours
-
-
-@pytest.mark.parametrize("chosen", [some for some in subsets(CHOICES) if some != CHOICES], ids=str)
-def test_other_combinations_are_green(render: Render, installed: Path, tmp_path: Path, chosen: list[str]) -> None:
-    """Rendered without a feature, a service passes its checks and answers over the socket."""
-    folder = tmp_path / "my service"
-    shutil.copytree(render(features=chosen), folder)
-    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)  # has more than it asks for
-    (installed / ".venv/.ready").touch()
-    done = make(folder, "check")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    is_green(folder, f"{SHORT} tests/chassis/test_edge.py tests/items/test_items.py")

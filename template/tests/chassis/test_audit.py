@@ -34,10 +34,16 @@ OURS = {name for name in CHECKS if name.startswith(("headers.", "limits."))} - {
 OURS |= {f"permissions.{name}" for name in ("metrics", "documentation", "methods", "forged_host")}
 
 
+class WithKey(ChassisSettings):
+    """Settings of a team."""
+
+    mail_private_key_file: Path = Path("keys.pem")
+
+
 def target(root: Path, service: Any = None) -> Target:
     """A service that nobody runs, with this folder around it."""
     nothing = SimpleNamespace(versions=SimpleNamespace(apps={}), routes=[])
-    return Target("http://127.0.0.1:9", load_settings(ChassisSettings), service or nothing, root)
+    return Target("http://127.0.0.1:9", load_settings(WithKey), service or nothing, root)
 
 
 def told(name: str, root: Path, service: Any = None) -> Finding:
@@ -222,12 +228,14 @@ def test_list_without_a_bound_is_found(tmp_path: Path) -> None:
 def test_settings_that_others_may_read_are_found(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, mode: int, verdict: str
 ) -> None:
-    """Of the file that the service reads; without one there is nothing to read."""
+    """Of the file that the service reads, and of one with keys; without them there is nothing to read."""
     monkeypatch.delenv("ENV_FILE", raising=False)
     assert told("secrets.env_mode", tmp_path).verdict == "pass"
-    (tmp_path / ".env").touch(mode)
-    (tmp_path / ".env").chmod(mode)
-    assert told("secrets.env_mode", tmp_path).verdict == verdict
+    for name in (".env", "keys.pem"):
+        (tmp_path / name).touch()
+        (tmp_path / name).chmod(mode)
+        assert told("secrets.env_mode", tmp_path).verdict == verdict
+        (tmp_path / name).unlink()
 
 
 SECRETS = {
@@ -237,6 +245,8 @@ SECRETS = {
     "a password with a name": "SMTP_PASSWORD=k2Lw9" + "PqR7sT4vX1z",
     "a member of JSON": '{"api_key": "k2Lw9' + 'PqR7sT4vX1z"\n}',
     "our own": f"it is {TOKEN}",
+    "a password of an address": "it is copper-lantern-77",
+    "a key of a set": '"d": "' + "k2Lw9PqR" * 5 + '"',
 }
 HARMLESS = [
     "token = request.headers[name]",
@@ -250,6 +260,7 @@ HARMLESS = [
 def test_secrets_in_git_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """By shape and by value, in what is tracked; settings in any commit. The place is told, never the secret."""
     monkeypatch.setenv("OPERATIONS_TOKEN", TOKEN)
+    monkeypatch.setenv("DATABASE_URL", "postgresql+asyncpg://app:copper-lantern-77@127.0.0.1/app")
     identity = ["-c", "user.name=t", "-c", "user.email=t@example.invalid", "-c", "commit.gpgsign=false"]
 
     def git(*arguments: str) -> None:

@@ -1,16 +1,18 @@
-"""Where secrets lie, and whether anything gives them away. May import checks, settings, target."""
+"""Where secrets lie, and whether anything gives them away. May import checks, observability, settings, target."""
 
 import re
 import stat
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
+from urllib.parse import unquote, urlsplit
 
 from pydantic import SecretStr
-from sqlalchemy.engine import make_url
 
 from app.chassis.audit.checks import Finding, judged
 from app.chassis.audit.target import Target
+from app.chassis.observability.redact import HIDDEN, redact
 from app.chassis.settings import env_file, weak_secrets
 
 __all__ = ["committed", "echo", "env_committed", "env_mode", "strength"]
@@ -20,6 +22,7 @@ _GIT_SECONDS = 60.0
 _PLANTED = "planted-7f3a9c51e2"
 _SHAPES = re.compile(
     rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[\w+/=]{32}"
+    rb"|\"[dk]\"\s*:\s*\"[\w-]{40}"  # of a JWK
     rb"|\b(?:A[KS]IA[A-Z0-9]{16}\b|gh[pousr]_\w{36}|github_pat_\w{22}|glpat-[\w-]{20}|xox[abprs]-[\w-]{20}"
     rb"|[rs]k_live_\w{20}|AIza[\w-]{35}|pypi-AgEI[\w-]{50}|eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{20})"
 )
@@ -42,12 +45,12 @@ def strength(target: Target) -> Finding:
 
 
 def env_mode(target: Target) -> Finding:
-    """Whoever may read the file has every secret in it."""
-    file = target.root / env_file()
-    if not file.is_file():
-        return Finding("pass", file.name, "there is none")
-    mode = stat.S_IMODE(file.stat().st_mode)
-    return Finding("FAIL" if mode & 0o077 else "pass", file.name, f"mode {mode:o}")
+    """Whoever may read such a file has every secret in it: settings, and files of keys that they name."""
+    held = [value for name, value in target.settings if isinstance(value, Path) and redact("", name) == HIDDEN]
+    files = [target.root / name for name in (env_file(), *held) if (target.root / name).is_file()]
+    modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in files}
+    bad = [f"{name} has mode {mode:o}" for name, mode in modes.items() if mode & 0o077]
+    return judged(", ".join(modes) or env_file().name, bad, [], "so" if modes else "there is none")
 
 
 def env_committed(target: Target) -> Finding:
@@ -75,11 +78,17 @@ def _own_values(target: Target) -> Iterator[str]:
     for name in type(target.settings).model_fields:
         held = getattr(target.settings, name)
         for value in held.values() if isinstance(held, dict) else held if isinstance(held, list | tuple) else [held]:
-            if isinstance(value, SecretStr) and len(value.get_secret_value()) >= 8:
-                yield value.get_secret_value()
-    password = make_url(target.settings.database_url).password
-    if password and len(password) >= 8:
-        yield password
+            plain = value.get_secret_value() if isinstance(value, SecretStr) else _password(value)
+            if len(plain) >= 8:
+                yield plain
+
+
+def _password(value: Any) -> str:
+    """What stands for a password in a setting that is an address."""
+    try:
+        return unquote(urlsplit(value).password or "") if isinstance(value, str) else ""
+    except ValueError:
+        return ""
 
 
 def _places(root: Path, name: str, own: list[bytes]) -> Iterator[str]:
