@@ -23,7 +23,8 @@ from app.chassis.cli.show import setting_rows
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.testing.databases import execute
-from app.chassis.testing.postgresql import ServerMissingError, programs
+from app.chassis.testing.guarded import ServerMissingError
+from app.chassis.testing.postgresql import programs
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")
 

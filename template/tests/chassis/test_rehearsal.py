@@ -19,7 +19,8 @@ from app.chassis.database.engine import Database
 from app.chassis.database.revisions import revisions
 from app.chassis.database.settings import DatabaseSettings
 from app.chassis.feature import MigrationRoom
-from app.chassis.testing.postgresql import ServerMissingError, programs
+from app.chassis.testing.guarded import ServerMissingError
+from app.chassis.testing.postgresql import programs
 from tests.chassis.test_backup import Operator
 
 pytestmark = pytest.mark.engines("sqlite", "postgresql")

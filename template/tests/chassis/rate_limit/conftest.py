@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from app.chassis.redis.testing import ValkeyServer
-from app.chassis.testing.postgresql import ServerMissingError
+from app.chassis.testing.guarded import ServerMissingError
 
 
 @pytest.fixture(scope="session")

@@ -56,7 +56,7 @@ def _checked(rows: int) -> bool:
     from app.chassis.database.migrations import migrate
     from app.chassis.database.settings import DatabaseSettings
     from app.chassis.testing.databases import ENGINES, Databases
-    from app.chassis.testing.postgresql import ServerMissingError
+    from app.chassis.testing.guarded import ServerMissingError
 
     load_service()
     queries, volume, accepted = queries_of("app.domains"), read_volume(), read_accepted()

