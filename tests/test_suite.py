@@ -363,7 +363,7 @@ CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINE
 DATA_LINES = 2_490  # tools that look at the data, no part of a running service: decisions 14 and 15
 AUDIT_LINES = 850  # the checklist of `make audit`, no part of a running service: decision 17
 DATA_COMMANDS = {"cli/imports.py", "cli/migrations.py", "cli/plans.py"}
-FEATURES = {"auth": 890, "rate_limit": 450}  # decision 18 says why auth is two rooms large
+FEATURES = {"auth": 1_000, "rate_limit": 450}  # decision 18 says why auth is two rooms large
 CONTRACT = {
     f"http/{name}.py" for name in ("catalogue", "deprecation", "docs", "failures", "names", "openapi", "recordings")
 } | {"cli/versions.py"}

@@ -1,11 +1,15 @@
 """The accounts over HTTP: registration, log-in, renewal, log-out."""
 
 import itertools
+import sqlite3
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from app.chassis.testing import Client
+from app.chassis.testing import Client, ServiceProcess
 
 _numbers = itertools.count()
 PASSWORD = "nine brass plumb bobs"
@@ -69,6 +73,11 @@ def test_address_is_taken_whatever_its_case(client: Client) -> None:
         ("1qwertyuiop2", ["password_common"]),
         ("ada.lovelace1", ["password_has_email"]),
         ("callercaller", ["password_has_email", "password_repeats"]),
+        ("passwordpassword", ["password_common"]),
+        ("p@ssw0rd1234", ["password_common"]),
+        ("1q2w3e4r5t6y", ["password_common"]),
+        ("qwerty123456qwerty", ["password_common"]),
+        ("123456789012", ["password_common"]),
     ],
 )
 def test_weak_password_is_told_rule_by_rule(client: Client, password: str, codes: list[str]) -> None:
@@ -127,3 +136,39 @@ def test_caller_without_an_account_is_told(client: Client) -> None:
     """A token may be good and its subject have no account here."""
     answer = client.request("GET", "/accounts/me")
     assert (answer.status, answer.error["code"]) == (404, "account_not_found")
+
+
+@pytest.mark.parametrize("password", ["7391846205 81", "пароль из восьми слов", "secretary of the interior"])
+def test_other_passwords_are_taken(client: Client, password: str) -> None:
+    """Any letters, or none."""
+    registered(client, password=password)
+
+
+@pytest.mark.engines("sqlite", "postgresql")
+def test_one_connection_is_enough_for_who_logs_in(tmp_path: Path, database_url: str) -> None:
+    """A log-in holds none while it waits for its hash, and never two: else many at once would starve everybody."""
+    one = {"DATABASE_READ_CONNECTIONS": "1", "DATABASE_POOL_SIZE": "1", "DATABASE_POOL_OVERFLOW": "0"}
+    with ServiceProcess(tmp_path, DATABASE_URL=database_url, **one) as service:
+        given = registered(service.client())
+
+        def log_in(_: int) -> int:
+            return service.client().request("POST", "/tokens", json_body=given).status
+
+        with ThreadPoolExecutor(8) as pool:
+            assert set(pool.map(log_in, range(8))) == {200}
+
+
+@pytest.mark.engines("sqlite")
+def test_renewal_asks_what_the_account_may_do_now(tmp_path: Path, database_url: str) -> None:
+    """Not what it might do at the log-in; an account that is gone gets nothing."""
+    with ServiceProcess(tmp_path, DATABASE_URL=database_url) as service:
+        client = service.client()
+        tokens = logged_in(client)
+        database = Path(database_url.partition("///")[2])
+        for statement, status in (("UPDATE accounts SET scopes = ''", 200), ("DELETE FROM accounts", 401)):
+            with closing(sqlite3.connect(database, isolation_level=None)) as connection:
+                connection.execute(statement)
+            answer = client.request("POST", "/tokens/renewal", json_body={"refresh_token": tokens["refresh_token"]})
+            assert answer.status == status
+            tokens = answer.data if status == 200 else tokens
+            assert tokens["scope"] == ""

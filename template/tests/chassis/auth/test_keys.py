@@ -105,10 +105,12 @@ def test_key_follows_key_and_none_is_lost() -> None:
     assert (ring.signing.algorithm, ring.by_kid[first].state) == ("Ed25519", "previous")
     with pytest.raises(KeysError, match="its tokens are good until 2030-01-31T12:25:00Z"):
         ring.without(None, NOW + timedelta(seconds=1_499), 900)
-    with pytest.raises(KeysError, match="there is no such key"):
+    with pytest.raises(KeysError, match="has not a key of that name"):
         ring.without("another", NOW, 900)
     ring = ring.without(None, NOW + timedelta(seconds=1_500), 900)
     assert [key.state for key in ring.keys] == ["signing"]
+    with pytest.raises(KeysError, match="has not a previous key"):
+        ring.without(None, NOW, 0)
 
 
 def test_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
@@ -123,6 +125,26 @@ def test_file_is_written_whole_and_for_its_owner_alone(tmp_path: Path) -> None:
         write(file, None)  # type: ignore[arg-type]  # breaks in the middle
     assert file.read_text(encoding="utf-8") == before
     assert list(file.parent.iterdir()) == [file]
+    file.with_name(".keys.json.new").write_text("of somebody who was killed")
+    write(file, KeyRing.of_one("ES256", NOW))
+    assert list(file.parent.iterdir()) == [file]
+
+
+def test_file_stays_where_and_whose_it_is(tmp_path: Path) -> None:
+    """A link goes on pointing to the keys, and a group that may read them goes on reading."""
+    file, link = tmp_path / "mounted" / "keys.json", tmp_path / "keys.json"
+    file.parent.mkdir()
+    link.symlink_to(file)
+    with changing(link) as ring:
+        assert ring is None
+        write(link, KeyRing.of_one("ES256", NOW))
+    file.chmod(0o640)
+    with changing(link) as ring:
+        assert ring is not None
+        write(link, ring.with_new("ES256", NOW))
+    assert link.is_symlink()
+    assert len(KeyRing.parse(file.read_text(encoding="utf-8")).keys) == 2
+    assert file.stat().st_mode & 0o777 == 0o640
 
 
 def test_file_that_becomes_unusable_changes_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -132,8 +154,10 @@ def test_file_that_becomes_unusable_changes_nothing(tmp_path: Path, monkeypatch:
     monkeypatch.setenv("AUTH_KEYS_FILE", str(file))
     store = KeyStore(load_settings(Settings), may_make=True)
     before = store.current()
-    file.write_text("{", encoding="utf-8")
-    assert store.current() is before
+    for spoiled in (b"{", b"\xff", KeyRing.of_one("HS256", NOW).dump().encode()):
+        file.write_bytes(spoiled)
+        assert store.current() is before
+        assert store.current() is before
     file.unlink()
     assert store.current() is before
     write(file, KeyRing.of_one("ES256", NOW))
@@ -142,14 +166,34 @@ def test_file_that_becomes_unusable_changes_nothing(tmp_path: Path, monkeypatch:
     assert after is not before
 
 
+def test_file_that_may_be_read_again_is_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its mode has changed, and nothing else of it: what could not be read before is not left alone for ever."""
+
+    def refuse(_file: Path) -> None:
+        raise KeysError("cannot be read: PermissionError")
+
+    monkeypatch.setattr("app.chassis.auth.store._LOOK_SECONDS", 0)
+    file = tmp_path / "keys.json"
+    monkeypatch.setenv("AUTH_KEYS_FILE", str(file))
+    store = KeyStore(load_settings(Settings), may_make=True)
+    before = store.current()
+    write(file, KeyRing.of_one("ES256", NOW))
+    with monkeypatch.context() as closed:
+        closed.setattr("app.chassis.auth.store.read", refuse)  # root may read whatever the mode
+        assert store.current() is before
+    file.chmod(0o640)
+    assert store.current() is not before
+
+
 @pytest.mark.parametrize(
     ("settings", "told"),
     [
         ({"AUTH_KEYS": "{"}, "AUTH_KEYS: is not a set of keys"),
         ({"AUTH_KEYS": json.dumps({"keys": [entry(kid="a"), entry(kid="a")]})}, "AUTH_KEYS: has two keys with the kid"),
         ({"AUTH_KEYS": "", "AUTH_KEYS_FILE": "/dev/null"}, "AUTH_KEYS_FILE: /dev/null is not a set of keys"),
-        ({"AUTH_KEYS": "", "AUTH_KEYS_FILE": "/proc"}, "AUTH_KEYS_FILE: cannot be read: IsADirectoryError"),
-        ({"AUTH_ALGORITHMS": "RS256"}, "AUTH_ALGORITHMS: lacks ES256"),
+        ({"AUTH_KEYS": "", "AUTH_KEYS_FILE": "/proc"}, "AUTH_KEYS_FILE: /proc cannot be read: IsADirectoryError"),
+        ({"AUTH_ALGORITHMS": "RS256"}, "AUTH_KEYS: signs by ES256; expected one of those that AUTH_ALGORITHMS lists"),
+        ({"AUTH_EXTERNAL_ISSUERS": '{"me": "https://x/keys"}', "AUTH_ISSUER": "me"}, "names AUTH_ISSUER"),
         ({"AUTH_ALGORITHMS": "none"}, "AUTH_ALGORITHMS: names an algorithm that is not taken; expected some of ES256"),
         ({"AUTH_LEEWAY_SECONDS": "3600"}, "AUTH_LEEWAY_SECONDS: "),
         ({"AUTH_EXTERNAL_ISSUERS": "https://x"}, "AUTH_EXTERNAL_ISSUERS: is not JSON"),
@@ -200,12 +244,22 @@ def test_commands_walk_through_a_rotation(tmp_path: Path) -> None:
         (["new", "--algorithm", "RS256"], ["signing", "published"]),
         (["rotate", "--now"], ["previous", "signing"]),
         (["retire", "--now"], ["signing"]),
+        (["new"], ["signing", "published"]),
+        (["new"], ["signing", "published", "published"]),
+        (["rotate", "--now"], ["previous", "signing", "published"]),
+        (["new", "--instead"], ["signing"]),
     ]:
         done = service.run("keys", *command)
         assert done.returncode == 0, done.stderr
         assert [line.split()[2] for line in done.stdout.splitlines()[1:]] == states
     assert "others may not know it before" in refused(service, "new", "rotate")
-    assert "AUTH_ALGORITHMS" in service.run("keys", "new", "--algorithm", "HS256").stderr
+    assert "lists: ES256, Ed25519, RS256" in service.run("keys", "new", "--algorithm", "HS256").stderr
+    file = tmp_path / "keys.json"
+    for unusable in (b"\xff", KeyRing.of_one("HS256", NOW).dump().encode()):
+        file.write_bytes(unusable)
+        done = service.run("keys", "new")
+        assert (done.returncode, len(done.stderr.splitlines())) == (1, 1), done.stderr
+        assert file.read_bytes() == unusable
     given = ServiceProcess(tmp_path).run("keys", "new")
     assert (given.returncode, "AUTH_KEYS holds the keys" in given.stderr) == (2, True)
 

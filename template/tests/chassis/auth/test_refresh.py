@@ -126,6 +126,10 @@ def test_token_is_over_after_its_time_and_after_log_out(database_url: str) -> No
             await tokens.end(one)
             await tokens.end("not.known")
             assert await is_refused(tokens, one)
+            oldest = await begun(tokens, database)
+            newest = (await tokens.use((await tokens.use(oldest)).token)).token
+            await tokens.end(oldest)
+            assert await is_refused(tokens, newest), "whoever has it now is not the one who logged out"
             assert not await is_refused(tokens, two)
             three = await begun(tokens, database)
             async with WriteWork.on(database) as work:

@@ -73,9 +73,9 @@ BAD = {
     "no expiry": (signed(exp=None), "claims"),
     "expiry that never comes": (
         signed(payload=json.dumps(claims()).replace(str(NOW + 86_400), "1e999").encode()),
-        "exp",
+        "claims",
     ),
-    "expiry as text": (signed(exp=str(NOW + 600)), "exp"),
+    "expiry as text": (signed(exp=str(NOW + 600)), "claims"),
     "not yet": (signed(nbf=NOW + 3_600), "nbf"),
     "from the future": (signed(iat=NOW + 3_600), "iat"),
     "wrong audience": (signed(aud="another-service"), "aud"),

@@ -198,6 +198,15 @@ def test_table_shows_every_limit_and_no_password(tmp_path: Path) -> None:
     assert SECRET not in str(rows)
 
 
+def test_store_that_is_away_at_the_start_is_told_then(tmp_path: Path) -> None:
+    """Not at the first request, hours later; and the service starts."""
+    given = {"RATE_LIMIT_ENABLED": "1", "REDIS_URL": f"redis://:{SECRET}@127.0.0.1:9/0"}
+    with ServiceProcess(tmp_path, **given) as service:
+        problem = service.wait_for_line("rate limit store is down")["problem"]
+    assert problem.startswith("ConnectionError: Error ")
+    assert not [line for line in service.lines if "counted in Redis" in line["event"] or SECRET in str(line)]
+
+
 def test_switched_off_limits_nothing_and_says_so(tmp_path: Path) -> None:
     """The table stays, with a word that it is not in force."""
     done = ServiceProcess(tmp_path, RATE_LIMIT_ENABLED="false").run("limits")
@@ -219,6 +228,7 @@ def test_switched_off_limits_nothing_and_says_so(tmp_path: Path) -> None:
                 f"redis://:{SECRET}@cache:port/0", f"redis://:{SECRET}@cache/first", f"redis://:{SECRET}@cache/0?db=x",
                 f"redis://:{SECRET}@cache/0?password={SECRET}", f"redis://:{SECRET}@cache/0#1", "unix://",
                 f"redis://:{SECRET}@cache:99999/0", f"redis://:{SECRET}#1@cache/0", "redis://a b",
+                f"redis://:{SECRET}%zz@cache/0", f"rediss://:{SECRET}@cache/0?ssl_ca_certs=/no/such/file",
             )
         ),
     ],
@@ -240,7 +250,7 @@ def test_setting_that_cannot_be_used_stops_the_start(
     [
         "redis://cache",
         "redis://u:p%40ss@cache:6379/3",
-        "rediss://:p@cache/0?ssl_ca_certs=/ca.pem",
+        f"rediss://:p@cache/0?ssl_ca_certs={__file__}",
         "unix:///a.sock?db=1",
     ],
 )
@@ -258,6 +268,7 @@ def test_usual_redis_urls_are_taken(monkeypatch: pytest.MonkeyPatch, url: str) -
             'operation = "nothing"\nlimit = "1/day"',
             "operation 'nothing' is named but v1 has no such route; expected each",
         ),
+        ('operation = "openapi"\nlimit = "1/day"', "operation 'openapi' is named but v1 has no such route"),
         ('operation = "lost"\nlimit = "often"', "limits.1.limit is not a limit; expected 1/second to"),
         (
             'operation = "lost"\nlimit = "1/day"\nper = "cat"',
@@ -274,14 +285,26 @@ def test_file_that_cannot_be_used_stops_the_start(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, table: str, expected: str
 ) -> None:
     """With its name, the place in it, and what is expected."""
+    said = refused(monkeypatch, tmp_path, "api/v1/things/limits.toml", f"[[limits]]\n{table}\n")
+    assert said.startswith("api/v1/things/limits.toml: ")
+    assert expected in said
+
+
+def test_file_that_nothing_reads_stops_the_start(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Whoever puts it one folder too high would think that it is in force."""
+    said = refused(monkeypatch, tmp_path, "api/limits.toml", "")
+    assert "limits.toml: nothing reads it there; expected it beside the routes of a version" in said
+
+
+def refused(monkeypatch: pytest.MonkeyPatch, tmp_path: Path, file: str, text: str) -> str:
+    """Why a service with such a file does not start."""
     name = f"program_{abs(hash(tmp_path))}"
     shutil.copytree(Path(str(import_module(PROGRAM).__file__)).parent, tmp_path / name)
-    (tmp_path / name / "api/v1/things/limits.toml").write_text(f"[[limits]]\n{table}\n")
+    (tmp_path / name / file).write_text(text)
     monkeypatch.syspath_prepend(str(tmp_path))
     monkeypatch.setenv("ENV_FILE", "")
     with pytest.raises(SettingsError) as caught:
         create_app(settings=ChassisSettings, api=f"{name}.api", domains="app.domains")
-    assert str(caught.value).startswith("api/v1/things/limits.toml: ")
-    assert expected in str(caught.value)
     for module in [module for module in sys.modules if module.startswith(name)]:
         del sys.modules[module]
+    return str(caught.value)

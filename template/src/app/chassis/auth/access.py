@@ -10,12 +10,12 @@ from fastapi.openapi.models import HTTPBearer
 from fastapi.security import SecurityScopes
 from fastapi.security.base import SecurityBase
 
-from app.chassis.auth.refresh import RefreshTokens
+from app.chassis.auth.refresh import RefreshTokenError, RefreshTokens
 from app.chassis.auth.tokens import Tokens
 from app.chassis.exchange import Caller, Exchange
 from app.chassis.http.codes import CodedHTTPError
 
-__all__ = ["Issuer", "Known", "Renewals", "known", "require", "requires"]
+__all__ = ["Issuer", "Known", "RefreshTokenError", "Renewals", "issuer_of", "known", "require", "requires"]
 
 
 class _Bearer(SecurityBase):
@@ -62,7 +62,8 @@ def require(exchange: Exchange, scopes: tuple[str, ...]) -> None:
         )
 
 
-async def _issuer(request: Request) -> Tokens:
+async def issuer_of(request: Request) -> Tokens:
+    """What issues access tokens."""
     tokens: Tokens = request.app.state.tokens
     return tokens
 
@@ -72,7 +73,7 @@ async def _renewals(request: Request) -> RefreshTokens:
     return renewals
 
 
-Issuer = Annotated[Tokens, Depends(_issuer)]
+Issuer = Annotated[Tokens, Depends(issuer_of)]
 """What issues access tokens, for the route that a caller logs in by."""
 Renewals = Annotated[RefreshTokens, Depends(_renewals)]
 """What keeps refresh tokens."""

@@ -1,7 +1,7 @@
 """Commands of the room: `python -m app keys …` and `python -m app token`."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import timedelta
 from typing import Annotated, Any, NoReturn
 
@@ -12,7 +12,10 @@ __all__ = ["commands"]
 commands = typer.Typer()
 keys = typer.Typer(no_args_is_help=True, help="Keys that sign tokens: list, new, rotate, retire.")
 commands.add_typer(keys, name="keys")
-_Now = Annotated[bool, typer.Option("--now", help="Do not wait, since a key was stolen: good tokens may be refused.")]
+_Now = Annotated[bool, typer.Option("--now", help="Do not wait; good tokens may be refused.")]
+_Instead = Annotated[
+    bool, typer.Option("--instead", help="The keys were stolen: it signs at once, all others go; log-ins are renewed.")
+]
 
 
 def _fail(message: str, code: int) -> NoReturn:
@@ -40,7 +43,7 @@ def _change(step: Callable[[Any, Any], Any]) -> None:
         )
     try:
         with changing(settings.auth_keys_file) as ring:
-            write(settings.auth_keys_file, step(ring, now()))
+            write(settings.auth_keys_file, _taken(step(ring, now()), settings.auth_algorithms))
     except KeysError as error:
         _fail(f"not done: {settings.auth_keys_file} {error}", 1)
     except OSError as error:
@@ -48,13 +51,23 @@ def _change(step: Callable[[Any, Any], Any]) -> None:
     print_keys(settings)
 
 
+def _taken(ring: Any, algorithms: Sequence[str]) -> Any:
+    from app.chassis.auth.keys import KeysError
+
+    if ring.signing.algorithm not in algorithms:
+        raise KeysError(f"would sign by {ring.signing.algorithm}; expected it in AUTH_ALGORITHMS before")
+    return ring
+
+
 def print_keys(settings: Any) -> None:
     """The table of keys, and what comes next for each."""
     from app.chassis.auth.keys import KeyRing
+    from app.chassis.auth.store import read
     from app.chassis.cli.show import table
 
     given = settings.auth_keys
-    ring = KeyRing.parse(given.get_secret_value() if given else settings.auth_keys_file.read_text(encoding="utf-8"))
+    ring = KeyRing.parse(given.get_secret_value()) if given else read(settings.auth_keys_file)
+    others = {key.kid for key in ring.of_state("published")[1:]}
     waits = {
         "published": (settings.auth_jwks_cache_seconds, "keys rotate, from"),
         "previous": (settings.auth_access_token_seconds + settings.auth_leeway_seconds, "keys retire, from"),
@@ -62,6 +75,8 @@ def print_keys(settings: Any) -> None:
     rows = []
     for key in ring.keys:
         seconds, what = waits.get(key.state, (0, "signs"))
+        if key.kid in others:
+            seconds, what = 0, "waits for the published key before it"
         until = f" {key.since + timedelta(seconds=seconds):%Y-%m-%dT%H:%M:%SZ}" if seconds else ""
         since = f"{key.since:%Y-%m-%dT%H:%M:%SZ}"
         rows.append(
@@ -87,13 +102,15 @@ def list_keys() -> None:
 @keys.command()
 def new(
     algorithm: Annotated[str, typer.Option(help="ES256, Ed25519, RS256, or HS256 if it is allowed.")] = "ES256",
+    *,
+    instead: _Instead = False,
 ) -> None:
     """Make a key. The first one signs at once; each later one is published first, so that others learn it."""
     from app.chassis.auth.keys import KeyRing
 
-    if algorithm not in _settings().auth_algorithms:
-        _fail("not done: --algorithm: expected one of those that AUTH_ALGORITHMS lists", 2)
-    _change(lambda ring, now: ring.with_new(algorithm, now) if ring else KeyRing.of_one(algorithm, now))
+    if algorithm not in (allowed := _settings().auth_algorithms):
+        _fail(f"not done: --algorithm: expected one of those that AUTH_ALGORITHMS lists: {', '.join(allowed)}", 2)
+    _change(lambda ring, now: ring.with_new(algorithm, now) if ring and not instead else KeyRing.of_one(algorithm, now))
 
 
 @keys.command()
@@ -125,7 +142,7 @@ def _of(ring: Any) -> Any:
 
 @commands.command()
 def token(
-    subject: Annotated[str, typer.Option(help="Whose token it is.")] = "developer",
+    subject: Annotated[str, typer.Option(help="Whose token it is, 1 to 255 printable characters.")] = "developer",
     scope: Annotated[
         list[str] | None, typer.Option(help="What it may do; may be repeated. Without: whatever routes ask for.")
     ] = None,
@@ -138,5 +155,7 @@ def token(
     service = load_service()
     if service.state.settings.environment == "production":
         _fail("not made: ENVIRONMENT is production; expected a token that a caller got by logging in", 2)
+    if not 1 <= len(subject) <= 255 or not subject.isprintable():
+        _fail("not made: --subject: expected 1 to 255 printable characters", 2)
     scopes = scope if scope is not None else all_scopes(service.versions.apps.values())
     print(service.state.tokens.issue(subject, scopes, seconds=seconds).value)

@@ -1,6 +1,6 @@
 """What auth offers the service: guards, keys in its state, `/.well-known/jwks.json`, its tables.
 
-May import feature, guards, http, issuers, keys, refresh, settings, store, tokens.
+May import about, feature, guards, http, issuers, keys, refresh, settings, store, tokens.
 """
 
 import json
@@ -11,8 +11,9 @@ from typing import Any
 from fastapi import Request, Response
 from starlette.datastructures import State
 
-from app.chassis.auth.guards import admit, identify
-from app.chassis.auth.issuers import ExternalIssuer
+from app.chassis.about import about
+from app.chassis.auth.guards import admit, identify, token_givers
+from app.chassis.auth.issuers import ExternalIssuer, kept_fresh
 from app.chassis.auth.keys import KeysError
 from app.chassis.auth.refresh import ROOM, RefreshTokens, forgetting
 from app.chassis.auth.store import KeyStore
@@ -35,6 +36,14 @@ def _setup(state: State) -> None:
             f"AUTH_KEYS_FILE: {settings.auth_keys_file} is not there; expected keys that `python -m app keys new` "
             "made, in that file or in AUTH_KEYS, or AUTH_EXTERNAL_ISSUERS"
         )
+    if (settings.auth_issuer or about().slug) in settings.auth_external_issuers:
+        raise SettingsError("AUTH_EXTERNAL_ISSUERS: names AUTH_ISSUER, which is this service; expected others only")
+    givers = token_givers(state.versions.apps.values()) if store.current() is None else []
+    if givers:
+        raise SettingsError(
+            f"AUTH_KEYS_FILE: {settings.auth_keys_file} is not there, but {', '.join(givers)} gives tokens; expected "
+            "keys, or no such route: `make remove-sample NAME=accounts` takes the sample's out"
+        )
     others = [
         ExternalIssuer(name, url, settings.auth_jwks_cache_seconds)
         for name, url in settings.auth_external_issuers.items()
@@ -42,8 +51,6 @@ def _setup(state: State) -> None:
     registry = state.metrics.registry
     state.tokens = Tokens(settings, store, others, registry)
     state.refresh_tokens = RefreshTokens(state.database, settings.auth_refresh_token_seconds, registry)
-    if (ring := store.current()) and ring.signing.algorithm not in settings.auth_algorithms:
-        raise SettingsError(f"AUTH_ALGORITHMS: lacks {ring.signing.algorithm}, by which the key that signs works")
 
 
 @asynccontextmanager
@@ -51,7 +58,7 @@ async def _live(service: Any) -> AsyncIterator[None]:
     """Whoever issues tokens for us must be there when we start; later its keys are known."""
     for issuer, problem in (await service.state.tokens.fetch_keys()).items():
         raise SettingsError(f"AUTH_EXTERNAL_ISSUERS: {issuer} {problem}")
-    async with forgetting(service.state.database):
+    async with forgetting(service.state.database), kept_fresh(service.state.tokens.issuers):
         yield
 
 

@@ -8,8 +8,9 @@ from typing import Any
 
 from fastapi import Request
 from fastapi.dependencies.models import Dependant
+from fastapi.routing import iter_route_contexts
 
-from app.chassis.auth.access import known, require
+from app.chassis.auth.access import issuer_of, known, require
 from app.chassis.auth.tokens import Tokens
 from app.chassis.errors import UnavailableError
 from app.chassis.exchange import Exchange
@@ -17,9 +18,9 @@ from app.chassis.http.access import caller_of
 from app.chassis.http.codes import CodedHTTPError
 from app.chassis.http.routing import EnvelopeRoute
 
-__all__ = ["admit", "all_scopes", "identify", "is_public", "wanted"]
+__all__ = ["admit", "all_scopes", "identify", "is_public", "token_givers", "wanted"]
 
-_scopes_of: dict[int, tuple[str, ...] | None] = {}  # by route; they live as long as the process
+_scopes_of: dict[int, tuple[Any, tuple[str, ...] | None]] = {}  # by route, which is held, so the number is no other's
 
 
 async def identify(request: Request) -> None:
@@ -40,10 +41,12 @@ async def identify(request: Request) -> None:
 
 async def admit(request: Request) -> None:
     """Guard, after all others: a caller that the route would refuse is refused before its body is read."""
-    route = request.scope.get("route")
+    # A route of a router that another one includes: FastAPI tells so what both ask for.
+    route = request.scope.get("fastapi", {}).get("effective_route_context") or request.scope.get("route")
     if id(route) not in _scopes_of:
-        _scopes_of[id(route)] = None if route is None else wanted(route.dependant)
-    if (scopes := _scopes_of[id(route)]) is not None:
+        dependant = getattr(route, "dependant", None)
+        _scopes_of[id(route)] = route, None if dependant is None else wanted(dependant)
+    if (scopes := _scopes_of[id(route)][1]) is not None:
         require(request.scope["exchange"], scopes)
 
 
@@ -58,10 +61,22 @@ def wanted(dependant: Dependant) -> tuple[str, ...] | None:
 
 def all_scopes(parts: Iterable[Any]) -> tuple[str, ...]:
     """Every scope that a route of these apps or routers asks for."""
-    dependants = [route.dependant for part in parts for route in part.routes if isinstance(route, EnvelopeRoute)]
-    return tuple(sorted({scope for one in dependants for scope in wanted(one) or ()}))
+    contexts = (context for part in parts for context in iter_route_contexts(part.routes))
+    asking = (context.dependant for context in contexts if isinstance(context.original_route, EnvelopeRoute))
+    return tuple(sorted({scope for dependant in asking for scope in wanted(dependant) or ()}))
+
+
+def token_givers(parts: Iterable[Any]) -> list[str]:
+    """Names of the routes of these apps or routers that issue tokens."""
+    contexts = (context for part in parts for context in iter_route_contexts(part.routes))
+    routes = (context for context in contexts if isinstance(context.original_route, EnvelopeRoute))
+    return sorted(str(context.name) for context in routes if _takes(context.dependant, issuer_of))
 
 
 def is_public(dependant: Dependant) -> bool:
     """Whether a route says that it takes anybody."""
-    return dependant.call is caller_of or any(map(is_public, dependant.dependencies))
+    return _takes(dependant, caller_of)
+
+
+def _takes(dependant: Dependant, call: Any) -> bool:
+    return dependant.call is call or any(_takes(inner, call) for inner in dependant.dependencies)

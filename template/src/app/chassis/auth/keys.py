@@ -17,7 +17,7 @@ from joserfc import jws
 from joserfc.errors import JoseError, SecurityWarning
 from joserfc.jwk import JWKRegistry, Key
 
-__all__ = ["FORMS", "KeyRing", "KeysError", "SigningKey"]
+__all__ = ["FORMS", "LEAST_BITS", "KeyRing", "KeysError", "SigningKey", "bits_of"]
 
 State = Literal["published", "signing", "previous"]
 _STATES = ("published", "signing", "previous")
@@ -30,7 +30,7 @@ FORMS: dict[str, tuple[str, str | int]] = {
     "HS256": ("oct", 256),
 }
 """Algorithm -> type and curve (or bits) of a new key. Sources: RFC 7518 §3, RFC 9864 §2.2."""
-_LEAST_BITS = {"RSA": 2048, "oct": 256}  # RFC 7518 §3.3, §3.2
+LEAST_BITS = {"RSA": 2048, "oct": 256}  # RFC 7518 §3.3, §3.2
 
 
 class KeysError(Exception):
@@ -104,8 +104,12 @@ class KeyRing:
 
     @classmethod
     def of_one(cls, algorithm: str, now: datetime) -> "KeyRing":
-        """A first key, which signs at once."""
+        """A first key, or the only one after a theft: it signs at once."""
         return cls((_made(algorithm, "signing", now),))
+
+    def of_state(self, state: State) -> list[SigningKey]:
+        """Keys of one state, the oldest first."""
+        return sorted((key for key in self.keys if key.state == state), key=lambda key: key.since)
 
     def rotated(self, now: datetime, learn_seconds: float) -> "KeyRing":
         """The oldest published key signs from now on.
@@ -113,8 +117,7 @@ class KeyRing:
         Raises:
             KeysError: there is none, or others may not know it yet: it is not published for `learn_seconds`.
         """
-        waiting = sorted((key for key in self.keys if key.state == "published"), key=lambda key: key.since)
-        if not waiting:
+        if not (waiting := self.of_state("published")):
             raise KeysError("no key is published; expected one that `python -m app keys new` made before")
         _wait(waiting[0], now, learn_seconds, "others may not know it before")
         states: dict[str, State] = {self.signing.kid: "previous", waiting[0].kid: "signing"}
@@ -126,10 +129,10 @@ class KeyRing:
         Raises:
             KeysError: there is no such key, or it signs, or did so less than `good_seconds` ago.
         """
-        previous = sorted((key for key in self.keys if key.state == "previous"), key=lambda key: key.since)
-        key = self.by_kid.get(kid) if kid else next(iter(previous), None)
+        key = self.by_kid.get(kid) if kid else next(iter(self.of_state("previous")), None)
         if key is None:
-            raise KeysError("there is no such key; expected one that `python -m app keys list` shows as previous")
+            what = "a key of that name" if kid else "a previous key"
+            raise KeysError(f"has not {what}; expected one of those that `python -m app keys list` shows")
         if key.state == "signing":
             raise KeysError(f"{key.kid} signs; expected a previous key: `python -m app keys rotate` first")
         if key.state == "previous":
@@ -139,7 +142,9 @@ class KeyRing:
 
 def _wait(key: SigningKey, now: datetime, seconds: float, why: str) -> None:
     if seconds and now < (until := key.since + timedelta(seconds=seconds)):
-        raise KeysError(f"{key.kid}: {why} {until:%Y-%m-%dT%H:%M:%SZ}; wait, or add --now if the key was stolen")
+        raise KeysError(
+            f"{key.kid}: {why} {until:%Y-%m-%dT%H:%M:%SZ}; wait, or add --now where good tokens may be refused"
+        )
 
 
 def _made(algorithm: str, state: State, now: datetime) -> SigningKey:
@@ -161,8 +166,8 @@ def _parsed(number: int, entry: Mapping[str, Any]) -> SigningKey:
     except ValueError:
         raise KeysError(f"{where} without a time in `since`; expected one such as 2030-01-31T12:00:00Z") from None
     key = _imported({name: value for name, value in entry.items() if name not in ("state", "since", "use", "key_ops")})
-    least = _LEAST_BITS.get(str(entry["kty"]), 0)
-    if key is not None and (bits := _bits(key)) < least:
+    least = LEAST_BITS.get(str(entry["kty"]), 0)
+    if key is not None and (bits := bits_of(key)) < least:
         raise KeysError(f"{where} of {bits} bits; expected {least} or more")
     if key is None or not _is_pair(key, str(algorithm)):
         raise KeysError(f"{where} that cannot sign what it verifies; expected {_EXPECTED}")
@@ -189,6 +194,7 @@ def _is_pair(key: Key, algorithm: str) -> bool:
     return True
 
 
-def _bits(key: Key) -> int:
+def bits_of(key: Key) -> int:
+    """Length of a key, 0 where its kind says it all."""
     raw: Any = key.raw_value
     return len(raw) * 8 if isinstance(raw, bytes) else int(getattr(raw, "key_size", 0))

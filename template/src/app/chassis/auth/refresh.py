@@ -129,15 +129,11 @@ class RefreshTokens:
         return Used(row.subject, tuple(row.scopes.split()), f"{row.id}.{successor}")
 
     async def end(self, token: str) -> None:
-        """Log out: the token's family is over. Nothing happens to one that is not known."""
-        family, secret = _parts(token)
+        """Log out: the token's family is over, also by one of its older tokens. One that is not known is nobody's."""
+        family, _ = _parts(token)
+        mine = update(_Family).where(_Family.id == family, _Family.ended_at.is_(None))
         async with WriteWork.on(self._database) as work:
-            row = await work.session.get(_Family, family, with_for_update=True)
-            digest, known = _digest(secret), row or _NOBODY
-            is_current = hmac.compare_digest(digest, known.current)
-            is_previous = hmac.compare_digest(digest, known.previous)
-            if row is not None and (is_current or is_previous):
-                row.ended_at = row.ended_at or utc_now()
+            await work.session.execute(mine.values(ended_at=utc_now()))
 
     async def end_all(self, work: WriteWork, subject: str) -> None:
         """Every family of a caller is over, as after a change of password; saved with the work."""

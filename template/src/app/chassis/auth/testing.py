@@ -68,6 +68,16 @@ async def _anybody(who: Public) -> dict[str, object]:
     return {"subject": who.subject}
 
 
+_inner = Router()
+
+
+@_inner.post("/inner")
+async def _included(_who: Public, body: _Body) -> _Body:
+    return body
+
+
+_router.include_router(_inner, dependencies=[requires("probe:inner")])
+
 ROUTES = _router.routes
 
 

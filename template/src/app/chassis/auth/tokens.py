@@ -46,6 +46,7 @@ class Tokens:
         registry: CollectorRegistry,
     ) -> None:
         self.store = store
+        self.issuers = tuple(issuers)
         self._verifier = Verifier(settings, issuers)
         self._seconds = settings.auth_access_token_seconds
         self._remembered: dict[bytes, tuple[Caller, float]] = {}
@@ -71,7 +72,7 @@ class Tokens:
         return IssuedToken(value, seconds, tuple(scopes))
 
     async def caller(self, token: bytes) -> Caller:
-        """Who bears the token; remembered by its digest until it expires or the keys change.
+        """Who bears the token; remembered by its digest until it expires, the keys change, or its issuer's are old.
 
         Raises:
             CodedHTTPError: `unauthenticated`: it is not good, and why.
@@ -102,6 +103,5 @@ class Tokens:
 
     async def fetch_keys(self) -> dict[str, str]:
         """Ask every other issuer for its keys at once; issuer -> what is wrong, for each that does not give them."""
-        issuers = self._verifier.issuers
-        answers = await asyncio.gather(*(issuer.attempt() for issuer in issuers.values()))
-        return {name: problem for name, problem in zip(issuers, answers, strict=True) if problem}
+        answers = await asyncio.gather(*(issuer.attempt() for issuer in self.issuers))
+        return {issuer.name: problem for issuer, problem in zip(self.issuers, answers, strict=True) if problem}

@@ -5,10 +5,11 @@ Sources: RFC 7519 §7.2 (what is checked), RFC 8725 (what went wrong elsewhere),
 
 import json
 from collections.abc import Collection
+from time import time
 from typing import Any
 
 from joserfc import jws, jwt
-from joserfc.errors import ClaimError, JoseError, MissingClaimError
+from joserfc.errors import ClaimError, ExpiredTokenError, JoseError, MissingClaimError
 from joserfc.jwk import Key
 
 from app.chassis.about import about
@@ -49,7 +50,7 @@ class Verifier:
         self._leeway = settings.auth_leeway_seconds
 
     async def caller(self, token: bytes, ring: KeyRing | None) -> tuple[Caller, float]:
-        """Who bears the token, and the Unix time until which it is good.
+        """Who bears the token, and the Unix time until which that holds.
 
         Raises:
             RefusedError: it is not good.
@@ -71,11 +72,15 @@ class Verifier:
                 raise RefusedError("signature")
             self._rules(issuer).validate(claims)
         except ClaimError as error:
-            is_there = not isinstance(error, MissingClaimError)
-            raise RefusedError(error.claim if is_there and error.claim in REFUSALS else "claims") from None
+            is_known = error.claim in REFUSALS and not isinstance(error, MissingClaimError)
+            is_time = error.claim != "exp" or isinstance(error, ExpiredTokenError)
+            raise RefusedError(error.claim if is_known and is_time else "claims") from None
         except (JoseError, ValueError, TypeError):
             raise RefusedError("signature") from None
-        return self._caller(claims, issuer), claims["exp"] + self._leeway
+        until = claims["exp"] + self._leeway
+        if issuer in self.issuers:  # it may take a key out before
+            until = min(until, time() + self.issuers[issuer].fresh_seconds)
+        return self._caller(claims, issuer), until
 
     async def _key(self, issuer: Any, kid: str, algorithm: str, ring: KeyRing | None) -> Key | None:
         """The key that such a token must be signed by; the algorithm is the key's own, never the token's."""

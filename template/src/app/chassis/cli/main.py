@@ -68,7 +68,7 @@ def serve(
 
 @cli.command()
 def routes(*, as_json: _Json = False) -> None:
-    """List every route: methods, path, name, where it is defined."""
+    """List every route: methods, path, name, what its caller has to show, where it is defined."""
     rows = show.route_rows(load_service())
     print(json.dumps(rows, indent=2) if as_json else show.table(rows))
 

@@ -27,12 +27,25 @@ def route_rows(service: Any) -> list[dict[str, str]]:
 
 
 def _rows_of(prefix: str, app: Any) -> Iterator[dict[str, str]]:
+    told = app.openapi().get("paths", {}) if prefix else {}
     for context in iter_route_contexts(app.routes):
         endpoint = context.endpoint
         file = Path(inspect.getsourcefile(inspect.unwrap(endpoint)) or "") if endpoint else Path()
         where = file.relative_to(project_root()) if file.is_relative_to(project_root()) else Path(file.name)
-        methods = ",".join(sorted(context.methods or ()))
-        yield {"methods": methods, "path": f"{prefix}{context.path}", "name": context.name or "", "file": str(where)}
+        methods = sorted(context.methods or ())
+        security = [told.get(context.path, {}).get(method.lower(), {}).get("security", []) for method in methods]
+        yield {
+            "methods": ",".join(methods),
+            "path": f"{prefix}{context.path}",
+            "name": context.name or "",
+            "caller": _callers(security[0] if security else []),
+            "file": str(where),
+        }
+
+
+def _callers(security: list[dict[str, list[str]]]) -> str:
+    """Schemes and scopes that an operation asks for; empty where anybody may call it."""
+    return " or ".join(" ".join((scheme, *scopes)) for one in security for scheme, scopes in one.items())
 
 
 class _OpsSettings(BaseSettings):

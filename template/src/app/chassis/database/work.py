@@ -44,6 +44,11 @@ class ReadWork:
     def _open(self) -> AsyncSession:
         return self._database.read_session()
 
+    async def release(self) -> None:
+        """Give the connection back before something slow that is no query; the next query sees the data anew."""
+        await self.finish(is_good=True)
+        self._is_over = False
+
     async def finish(self, *, is_good: bool) -> None:
         """Give the connection back; a WriteWork commits first if all went well."""
         session, self._session, self._is_over = self._session, None, True
@@ -80,6 +85,14 @@ class WriteWork(ReadWork):
 
     def _open(self) -> AsyncSession:
         return self._database.write_session()
+
+    async def release(self) -> None:
+        """Not of changes: they are saved together, at the end.
+
+        Raises:
+            RuntimeError: always.
+        """
+        raise RuntimeError("a WriteWork saves once, at its end; expected a ReadWork for what is read before")
 
     async def _commit(self, session: AsyncSession) -> None:
         """Commit to the end: the database's own thread would go on, whoever is cancelled here."""

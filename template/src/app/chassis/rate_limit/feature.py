@@ -49,18 +49,19 @@ async def _guard(request: Request) -> None:
 
 @asynccontextmanager
 async def _lifespan(service: Any) -> AsyncIterator[None]:
-    _say(service.state.settings)
+    await _say(service.state.settings, service.state.rate_limit)
     yield
     if service.state.rate_limit is not None:
         await service.state.rate_limit.store.close()
 
 
-def _say(settings: Any) -> None:
+async def _say(settings: Any, limiter: Limiter | None) -> None:
     level = logging.WARNING if settings.environment == "production" else logging.INFO
-    if not settings.rate_limit_enabled:
+    if limiter is None:
         _log.log(level, "rate limits are off", extra={"setting": "RATE_LIMIT_ENABLED"})
     elif settings.redis_url is not None:
-        _log.info("rate limits are counted in Redis, for all processes together")
+        if await limiter.is_counting():  # else the store has said why
+            _log.info("rate limits are counted in Redis, for all processes together")
     else:
         _log.log(level, "rate limits are counted in this process alone", extra={"setting": "REDIS_URL"})
 

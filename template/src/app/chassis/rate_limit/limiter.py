@@ -54,6 +54,14 @@ class Limiter:
         )
         self._count = {decision: counter.labels(decision).inc for decision in _DECISIONS}
 
+    async def is_counting(self) -> bool:
+        """Whether the store answers; an outage is logged by it."""
+        try:
+            await self.store.take(f"{self._service}:rate_limit:start", ((1_000_000, 1_000),))
+        except StoreDownError:
+            return False
+        return True
+
     async def let_in(self, scope: Scope) -> None:
         """Count a request.
 

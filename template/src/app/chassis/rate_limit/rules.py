@@ -1,16 +1,16 @@
 """Which limit holds for which route: the team's `limits.toml` beside its routes, else the default.
 
-May import settings, tables, windows.
+May import http, settings, tables, windows.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Literal
 
 from fastapi.routing import iter_route_contexts
-from starlette.routing import BaseRoute
 
+from app.chassis.http.versions import VersionApp
 from app.chassis.rate_limit.windows import Limit, Window, read_windows
 from app.chassis.settings import ChassisSettings, SettingsError
 from app.chassis.tables import Table, TablesError, read_tables
@@ -53,18 +53,7 @@ class Rules:
         return self.own.get((version or "", operation or ""), self.default)
 
 
-class Version(Protocol):
-    """What is asked of an API version."""
-
-    name: str
-    folder: Path
-
-    @property
-    def routes(self) -> list[BaseRoute]:
-        """Its routes."""
-
-
-def read_rules(settings: ChassisSettings, versions: Iterable[Version]) -> Rules:
+def read_rules(settings: ChassisSettings, versions: Collection[VersionApp]) -> Rules:
     """Every rule there is.
 
     Raises:
@@ -73,9 +62,12 @@ def read_rules(settings: ChassisSettings, versions: Iterable[Version]) -> Rules:
     text = settings.rate_limit_default
     default = Rule(text, read_windows(text), "caller", settings.rate_limit_store_down, "RATE_LIMIT_DEFAULT")
     own: dict[tuple[str, str], Rule] = {}
+    strays = {file for version in versions for file in version.folder.parent.rglob(FILE)}
     for version in versions:
-        known = {context.name for context in iter_route_contexts(version.routes)}
+        routes = iter_route_contexts(version.routes)
+        known = {one.name for one in routes if getattr(one.original_route, "is_guarded", False)}
         for file in sorted(version.folder.rglob(FILE)):
+            strays.discard(file)
             source = file.relative_to(version.folder.parents[1]).as_posix()
             for row in _rows(file, source):
                 key = version.name, row.operation
@@ -86,6 +78,8 @@ def read_rules(settings: ChassisSettings, versions: Iterable[Version]) -> Rules:
                         f"expected each at most once, of: {', '.join(sorted(filter(None, known)))}"
                     )
                 own[key] = Rule(row.limit, read_windows(row.limit), row.per, row.when_store_is_down, source)
+    if strays:
+        raise SettingsError(f"{min(strays)}: nothing reads it there; expected it beside the routes of a version")
     return Rules(default, own)
 
 

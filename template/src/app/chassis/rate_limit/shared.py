@@ -81,7 +81,7 @@ class SharedStore:
         self._again_at = monotonic() + _PAUSE_SECONDS
         if not self._down_since:
             self._down_since = monotonic()
-            _log.warning("rate limit store is down", extra={"problem": repr(error)})
+            _log.warning("rate limit store is down", extra={"problem": f"{type(error).__name__}: {str(error)[:200]}"})
 
 
 def _bulk(text: str | int) -> bytes:

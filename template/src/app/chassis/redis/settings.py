@@ -1,5 +1,6 @@
 """Settings of whatever keeps something in Redis. Imports nothing of the chassis."""
 
+import os
 import re
 from urllib.parse import parse_qsl, urlsplit
 
@@ -10,7 +11,7 @@ __all__ = ["RedisSettings"]
 
 _EXPECTED = (
     "redis://USER:PASSWORD@HOST:PORT/NUMBER, rediss:// for TLS, or unix:///PATH?db=NUMBER; "
-    "options: db, ssl_ca_certs, ssl_certfile, ssl_keyfile; percent-encode what stands in a password"
+    "options: db, ssl_ca_certs, ssl_certfile, ssl_keyfile, which are files; percent-encode what stands in a password"
 )
 _OPTIONS = {
     "redis": {"db"},
@@ -35,6 +36,11 @@ class RedisSettings(BaseSettings):
         return url
 
 
+def _files(options: list[tuple[str, str]]) -> list[str]:
+    """Of certificates and keys."""
+    return [value for name, value in options if name.startswith("ssl_")]
+
+
 def _is_usable(url: str) -> bool:
     try:
         parts = urlsplit(url)
@@ -43,6 +49,8 @@ def _is_usable(url: str) -> bool:
     except ValueError:
         return False
     names = [name for name, _ in options]
+    if re.search("%(?![0-9A-Fa-f]{2})", url) or not all(map(os.path.isfile, _files(options))):
+        return False
     if not url.isascii() or not url.isprintable() or " " in url or parts.fragment or len(set(names)) < len(names):
         return False
     if not set(names) <= _OPTIONS.get(parts.scheme, set()) or not dict(options).get("db", "0").isdigit():

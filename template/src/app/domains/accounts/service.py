@@ -4,6 +4,7 @@ import re
 from collections.abc import Iterator
 from uuid import uuid4
 
+from app.chassis.auth.access import RefreshTokenError
 from app.chassis.auth.passwords import hash_password, is_outdated, is_password
 from app.chassis.database import ReadWork, WriteWork, when_violated
 from app.chassis.errors import FieldProblem
@@ -17,10 +18,11 @@ from app.domains.accounts.errors import (
 from app.domains.accounts.models import Account
 
 SCOPES = "items:write"
-# What is tried first, without the figures and signs around it.
+# Some of what is tried first; see `_is_common`.
+_FOR_LETTERS = str.maketrans("@4310$57", "aaeiosst")
 _COMMON = re.compile(
-    "abcdefghijkl|admin|administrator|changeme|dragon|football|iloveyou|letmein|monkey|passphrase|passwort|password|"
-    "princess|qwerty|qwertyuiop|qwertyuiopasdf|secret|superman|trustno|welcome|whatever"
+    "(?:abcdefghijkl|admin|administrator|changeme|dragon|football|iloveyou|letmein|monkey|passphrase|passwort|password|"
+    "princess|qwerty|qwertyuiop|qwertyuiopasdf|secret|superman|trustno|welcome|whatever)+"
 )
 
 
@@ -35,7 +37,8 @@ async def register(work: WriteWork, *, email: str, password: str) -> Account:
         raise PasswordWeakError("the password is too easy to guess", expected="see fields", fields=problems)
     hashed = await hash_password(password)
     account = Account(id=str(uuid4()), email=email.lower(), password_hash=hashed, scopes=SCOPES)
-    with when_violated("uq_accounts_email", _email_taken):
+    taken = AccountEmailTakenError("an account has that e-mail address", expected="another address, or a log-in")
+    with when_violated("uq_accounts_email", lambda: taken):
         await queries.add(work, account)
     return account
 
@@ -47,13 +50,27 @@ async def log_in(look: ReadWork, work: WriteWork, *, email: str, password: str) 
         CredentialsWrongError: there is none. It takes the same time whether the address is known or not.
     """
     found = await queries.account_by_email(look, email.lower())
+    await look.release()  # callers who wait for the hash need no connection meanwhile
     if not await is_password(password, found.password_hash if found else None) or found is None:
         raise CredentialsWrongError("no account has that e-mail address and password", expected="those of an account")
     if is_outdated(found.password_hash):
+        hashed = await hash_password(password)
         account = await own_account(work, found.id)
-        account.password_hash = await hash_password(password)
+        account.password_hash = hashed
         await queries.save(work)
     return found
+
+
+async def account_of_renewal(look: ReadWork, subject: str) -> Account:
+    """The account whose log-in is renewed: what it may do now counts.
+
+    Raises:
+        RefreshTokenError: it is gone.
+    """
+    account = await queries.account_by_id(look, subject)
+    if account is None:
+        raise RefreshTokenError("the account is gone", expected="another account")
+    return account
 
 
 async def own_account(work: ReadWork, subject: str) -> Account:
@@ -75,13 +92,16 @@ def _problems(email: str, password: str) -> Iterator[FieldProblem]:
         yield _problem("password_repeats", "has few different characters", "6 different characters or more")
     if len(name) >= 4 and name in plain:
         yield _problem("password_has_email", "holds the name of the e-mail address", "a password without it")
-    if _COMMON.fullmatch(re.sub(r"^[^a-z]+|[^a-z]+$", "", plain)):
+    if _is_common(plain):
         yield _problem("password_common", "is among the first that are tried", "some words that no list has")
+
+
+def _is_common(plain: str) -> bool:
+    """Whether it is a common word, also twice, or with figures and signs around, in or for its letters; or a row."""
+    core = re.sub(r"^[^a-z]+|[^a-z]+$", "", plain)
+    spelled = (re.sub("[^a-z]", "", text) for text in (core, core.translate(_FOR_LETTERS)))
+    return any(map(_COMMON.fullmatch, spelled)) or plain in "0123456789" * 14 or plain in "9876543210" * 14
 
 
 def _problem(code: str, detail: str, expected: str) -> FieldProblem:
     return FieldProblem("body", "/password", code, detail, expected)
-
-
-def _email_taken() -> AccountEmailTakenError:
-    return AccountEmailTakenError("an account has that e-mail address", expected="another address, or a log-in")

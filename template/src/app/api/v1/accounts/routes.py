@@ -36,9 +36,10 @@ async def create_token(
 
 
 @router.post("/tokens/renewal", summary="Renew an access token", responses=fails_with("refresh_token_invalid"))
-async def renew_token(_who: MayLogIn, body: Renewal, issuer: Issuer, renewals: Renewals) -> TokenOut:
+async def renew_token(_who: MayLogIn, look: Read, body: Renewal, issuer: Issuer, renewals: Renewals) -> TokenOut:
     used = await renewals.use(body.refresh_token)
-    return _token(issuer, used.subject, used.scopes, used.token)
+    account = await service.account_of_renewal(look, used.subject)
+    return _token(issuer, account.id, account.scopes.split(), used.token)
 
 
 @router.post("/tokens/end", status_code=204, summary="Log out: the refresh token and those after it are over")

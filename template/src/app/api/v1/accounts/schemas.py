@@ -18,7 +18,7 @@ class AccountIn(Schema):
     email: Email
     """One account an address, whatever its case."""
     password: Password
-    """12 to 128 characters, without the name of the address, not one that everybody tries."""
+    """12 to 128 characters, without the name of the address, none of the commonest."""
 
 
 class AccountOut(Schema):
