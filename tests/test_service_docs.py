@@ -70,10 +70,11 @@ def first_cells(text: str) -> list[str]:
 
 
 def test_readme_answers_are_what_the_service_sends(service: Running) -> None:
-    """Each curl command of the README prints exactly what stands below it."""
-    asked = page(service, "README.md").replace("127.0.0.1:8000", f"127.0.0.1:{service[1]['PORT']}")
+    """Each curl command of the README and of the features' pages prints exactly what stands below it."""
+    told = f"{page(service, 'README.md')}\n{of_features(service)}"
+    asked = told.replace("127.0.0.1:8000", f"127.0.0.1:{service[1]['PORT']}")
     commands = [command for part in runbook.read(asked) for command in part.commands]
-    assert len(commands) == 3
+    assert len(commands) == 6
     assert not [problem for command in commands if (problem := runbook.run(command, *service))]
 
 
