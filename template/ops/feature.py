@@ -9,20 +9,22 @@ import argparse
 import subprocess
 import sys
 import warnings
+from collections.abc import Iterable
 from pathlib import Path
 
 from copies import NotDoneError
-from leaving import OURS, edited, git, importers, modules, sweep
+from leaving import OURS, edited, git, modules, sweep
+from references import references
+from remains import libraries, notes, settings_of
 from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, update
 
 SAMPLES = {"auth": "accounts"}
 INSTEAD = {
     "auth": (
-        "`make remove-sample NAME=accounts` takes the sample accounts out. In your own code a parameter made by\n"
-        "`requires`, or `Known`, becomes `Public` of app.chassis.http: then anybody may come in there."
+        "In your own code a parameter made by `requires`, or `Known`, becomes `Public` of app.chassis.http: then\n"
+        "anybody may come in there."
     )
 }
-IDLE = {"rate_limit": "limits.toml"}
 AFTERWARDS = {"auth": "a route without `Public` or a guard makes `make test` red: docs/chassis/features/auth.md"}
 
 
@@ -74,38 +76,48 @@ def add(feature: str, *, with_sample: bool) -> int:
 
 
 def remove(feature: str, *, is_sure: bool) -> int:
-    """Take a feature out; refused while code of the team's imports what would go with it."""
+    """Take a feature out; refused while files of the team's name what would go with it."""
     answers = read_answers(feature)
     if feature not in answers["features"]:
         print(f"{feature} is not there: nothing to remove")
         return 0
     require_committed()
+    # Most of what a whole look would find, told before the renders take their time.
+    require_unused(feature, git("ls-files", "-z", f"src/app/chassis/{feature}", f"tests/chassis/{feature}").split("\0"))
     wanted = [name for name in answers["features"] if name != feature]
     with rendered(answers, answers["features"]) as full, rendered(answers, wanted) as lean:
         leaving = {path for path in listed(full) - listed(lean) if path.startswith(OURS)}
-        require_nobody_needs(feature, leaving, full, is_sure=is_sure)
-    tables = any(path.startswith(f"src/app/chassis/{feature}/versions/") for path in leaving)
+        require_unused(feature, leaving)
+        if not is_sure:
+            require_unedited(feature, leaving, full)
+        dropped = libraries(full) - libraries(lean)
+        unread = settings_of(full) - settings_of(lean)
     update(wanted)
     sweep(leaving)
     if conflicts():
         return 1
     setup()
     report()
-    if tables:
-        print(f"note: its tables chassis_{feature}_* stay in the database, and their rows")
-    if idle := sorted(map(str, Path("src/app/api").rglob(IDLE[feature]))) if feature in IDLE else []:
-        print(f"note: nothing reads these any more: {', '.join(idle)}")
+    for note in notes(feature, wanted, leaving, dropped, unread):
+        print(f"note: {note}")
     print("next: make check, make test; then commit")
     return 0
 
 
-def require_nobody_needs(feature: str, leaving: set[str], original: Path, *, is_sure: bool) -> None:
-    """Raise NotDoneError, naming file and line, if the team imports or has edited what would go."""
-    if found := list(importers(modules(leaving))):
+def require_unused(feature: str, leaving: Iterable[str]) -> None:
+    """Raise NotDoneError, naming file and line, if the team names modules among these."""
+    if found := list(references(modules(leaving))):
         lines = "\n".join(found)
-        then = INSTEAD.get(feature, "Take these imports out.")
-        raise NotDoneError(f"{feature} is in use\n{lines}\n{then}\nCommit that, then try again")
-    if not is_sure and (changed := edited(leaving, original)):
+        sample = SAMPLES.get(feature)
+        is_there = sample and git("ls-files", f"src/app/domains/{sample}")
+        out = f"`make remove-sample NAME={sample}` takes the sample {sample} out.\n" if is_there else ""
+        then = INSTEAD.get(feature, "Take these imports and names out.")
+        raise NotDoneError(f"{feature} is in use\n{lines}\n{out}{then}\nCommit that, then try again")
+
+
+def require_unedited(feature: str, leaving: set[str], original: Path) -> None:
+    """Raise NotDoneError if the team has edited files of ours that would go."""
+    if changed := edited(leaving, original):
         lines = "\n".join(f"{path} is edited" for path in changed)
         raise NotDoneError(
             f"your edits in files of ours would go with {feature}\n{lines}\n"
