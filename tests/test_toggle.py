@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ownership
 import pytest
-from conftest import ROOT, Render, commit_all, git, make
+from conftest import ROOT, Render, commit_all, copy_service, git, make
 from rendered import files, text
 from test_features import CHOICES, MARKERS
 from tools import require
@@ -251,14 +251,21 @@ def test_edit_in_a_file_of_ours_is_not_lost_unasked(bare: Path) -> None:
     assert "YES=1" in said
 
 
-def test_conflict_is_named_and_not_called_done(service: Path) -> None:
-    """Copier says 0 where both sides have changed a line; `make feature` does not."""
+def test_conflict_is_named_and_not_called_done(own_template: Path, tmp_path: Path) -> None:
+    """Copier says 0 where both sides have changed a line; `make feature` does not, in a larger repository either."""
+    service = copy_service(own_template, tmp_path / 'all of ours/it\'s a "service"')
+    commit_all(service.parent, "render")
+    git(service, "checkout", "--quiet", "--detach")
     edit(service / "src/app/chassis/features.py", '["auth", "rate_limit"]', '["auth", "rate_limit"]  # ours')
-    commit_all(service, "an edit in the wrong place")
+    commit_all(service.parent, "an edit in the wrong place")
+    (service.parent / "notes.txt").write_text("of another service, not committed")
     done = make(service, "feature", "REMOVE=rate_limit")
     assert done.returncode == 2
     assert "conflict: src/app/chassis/features.py\n" in done.stderr
     assert "next:" not in done.stdout
+    git(service, "restore", "--staged", "--worktree", ".")
+    git(service, "clean", "--quiet", "-d", "--force", ".")
+    assert git(service, "status", "--porcelain").splitlines() == ["?? notes.txt"]
 
 
 def test_features_are_known_as_copier_asks_for_them() -> None:
