@@ -215,6 +215,26 @@ def test_reader_sees_one_moment_and_cannot_write(database: Database, tables: Tab
     assert run(database, scenario) == [0, 0, 1]
 
 
+def test_reader_that_waits_gives_its_connection_back(database: Database, tables: Tables) -> None:
+    """And sees the data anew afterwards; changes are never saved in part."""
+
+    async def ask() -> None:
+        async with ReadWork.on(database) as look:
+            assert await look.session.scalar(select(func.count()).select_from(tables[1])) == 0
+            assert database.reader.pool.checkedout() == 1  # type: ignore[attr-defined]  # of a pool that counts
+            await look.release()
+            assert database.reader.pool.checkedout() == 0  # type: ignore[attr-defined]
+            await _insert(database, tables, name="late")
+            assert await look.session.scalar(select(func.count()).select_from(tables[1])) == 1
+        with pytest.raises(RuntimeError, match="this work is over"):
+            assert look.session
+        async with WriteWork.on(database) as work:
+            with pytest.raises(RuntimeError, match="saves once"):
+                await work.release()
+
+    run(database, ask)
+
+
 def test_keys_have_64_bits_unless_told_otherwise(database: Database, tables: Tables) -> None:
     """On either engine, and so has every `Mapped[int]`; a `Mapped[datetime]` keeps its zone."""
     assert Base.type_annotation_map[int] is Key
