@@ -5,18 +5,21 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
 
 import pytest
-from fastapi import Depends
+from fastapi import Depends, FastAPI
 from fastapi.security import HTTPBearer
 from starlette.datastructures import State
 
 from app.chassis.about import about, project_root
-from app.chassis.audit import dependencies, operations
+from app.chassis.audit import dependencies, limits, operations
 from app.chassis.audit.checks import Check, Finding, checklist
 from app.chassis.audit.run import as_lines, exit_code, run_checks
 from app.chassis.audit.target import NoAnswerError, Target
@@ -87,6 +90,7 @@ def test_closed_service_shows_no_documentation_and_asks_for_https(production: Se
     ("arguments", "expected"),
     [
         (("--url", "http://127.0.0.1:9"), "GET /health: no answer"),
+        (("--url", ""), "--url: cannot be used"),
         (("--area", "kitchen"), "expected one of: permissions"),
     ],
 )
@@ -100,12 +104,134 @@ def test_audit_that_cannot_begin_is_one_line(
 
 
 @pytest.mark.parametrize(
-    "url", ["localhost", "ftp://localhost", "http://", "http://localhost/api", "http://[", "http://a:b"]
+    "url",
+    [
+        *("localhost", "ftp://localhost", "http://", "http://localhost/api", "http://[", "http://a:b", "http://a?b=c"),
+        *("http://a#b", "http://a?", "http://me@a", "http://me:hunter2@a", ""),
+    ],
 )
 def test_address_that_cannot_be_used_is_told(tmp_path: Path, url: str) -> None:
     """Scheme, host and port, nothing else."""
-    with pytest.raises(ValueError, match=r"^--url: cannot be used; expected http://HOST:PORT"):
+    with pytest.raises(ValueError, match=r"^--url: cannot be used; expected http://HOST:PORT") as told:
         Target(url, load_settings(ChassisSettings), None, tmp_path)
+    assert "hunter2" not in str(told.value)
+
+
+Answers = Callable[[BaseHTTPRequestHandler, bytes], tuple[int, dict[str, str], bytes]]
+
+
+@contextmanager
+def stranger(answers: Answers) -> Iterator[str]:
+    """Another server than the service: the address of one that answers as a test says."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            status, headers, body = answers(self, self.rfile.read(int(self.headers.get("Content-Length", 0))))
+            self.send_response(status)
+            for name, value in {**headers, "Content-Length": str(len(body))}.items():
+                self.send_header(name, value)
+            self.end_headers()
+            self.wfile.write(body)
+
+        do_POST = do_OPTIONS = do_GET  # noqa: N815  # as http.server wants it
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.mark.parametrize(
+    "body", [b'{"data":[1]}', b'{"data": null}', b"[" * 100_000, b'{"data":' * 100_000, b"[]", b"1", b"", b"\xff"]
+)
+def test_server_that_is_not_the_service_is_told(tmp_path: Path, body: bytes) -> None:
+    """Whatever it answers to GET /health."""
+    with stranger(lambda *_: (200, {}, body)) as url:
+        trouble = Target(url, load_settings(ChassisSettings), None, tmp_path).trouble()
+    assert trouble is not None
+    assert trouble.endswith("expected that service")
+
+
+def test_limit_that_answers_says_what_to_do(tmp_path: Path) -> None:
+    """UNKNOWN, and the finding itself says how to know."""
+    check = CHECKS["headers.no_banner"]
+    with stranger(lambda *_: (429, {}, b"")) as url:
+        ((_, finding),) = run_checks(Target(url, load_settings(ChassisSettings), team(), tmp_path), [check])
+    assert finding.verdict == "UNKNOWN"
+    assert "audit again later, or where limits are off" in finding.found
+
+
+LISTED = "https://listed.example.com"
+ORIGINS: dict[str, tuple[Callable[[str], bool], str, str]] = {
+    "the listed ones": (lambda origin: origin == LISTED, "pass", "not allowed"),
+    "null": (lambda origin: origin == "null", "FAIL", "allows null"),
+    "all that begin so": (lambda origin: origin.startswith(LISTED), "FAIL", f"allows {LISTED} with a suffix"),
+    "as it came": (lambda _: True, "FAIL", "allows an origin that nobody listed"),
+}
+
+
+@pytest.mark.parametrize("rule", ORIGINS)
+def test_origin_that_is_not_listed_is_tried_in_three_ways(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, rule: str
+) -> None:
+    """One that nobody knows, that of a page without an origin, and one that looks like a listed one."""
+    monkeypatch.setenv("SECURITY_CORS_ORIGINS", LISTED)
+    allows, verdict, found = ORIGINS[rule]
+
+    def answers(asked: BaseHTTPRequestHandler, _body: bytes) -> tuple[int, dict[str, str], bytes]:
+        origin = asked.headers["Origin"]
+        return 404, {"Access-Control-Allow-Origin": origin} if allows(origin) else {}, b""
+
+    with stranger(answers) as url:
+        finding = CHECKS["headers.cross_origin"].run(Target(url, load_settings(ChassisSettings), None, tmp_path))
+    assert finding.verdict == verdict
+    assert found in finding.found
+
+
+@pytest.mark.parametrize(
+    ("headers", "verdict"),
+    [
+        ({}, "FAIL"),
+        ({"RateLimit": '"a";r=1'}, "pass"),
+        ({"RateLimit-Policy": '"a";q=100;w=60'}, "pass"),
+        ({"RateLimit-Policy": '"a";q=1000000;w=1'}, "FAIL"),
+        ({"RateLimit-Policy": '"a";q=1000000;w=1, "b"; w=1; q=2000'}, "FAIL"),
+        ({"RateLimit-Policy": '"a";q=1000000;w=1, "b";q=10000;w=3600'}, "pass"),
+    ],
+)
+def test_limit_that_limits_nothing_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, headers: dict[str, str], verdict: str
+) -> None:
+    """One window that holds is enough."""
+    monkeypatch.setattr(limits, "FEATURES", ("rate_limit",))
+    with stranger(lambda *_: (200, headers, b"")) as url:
+        one = Target(url, load_settings(ChassisSettings), team(), tmp_path)
+        assert CHECKS["limits.request_rate"].run(one).verdict == verdict
+
+
+@pytest.mark.parametrize(("leak", "verdict"), [(b"", "pass"), (b"body", "FAIL")])
+def test_secret_of_a_body_in_the_log_is_found(tmp_path: Path, leak: bytes, verdict: str) -> None:
+    """A service that logs what it is sent."""
+    log = tmp_path / "service.log"
+    log.touch()
+
+    def answers(asked: BaseHTTPRequestHandler, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        with log.open("ab") as file:
+            file.write(asked.headers["X-Request-ID"].encode() + b" " + (body if leak else b"") + b"\n")
+        return 404, {}, b""
+
+    with stranger(answers) as url:
+        one = Target(url, load_settings(ChassisSettings), team(), tmp_path)
+        one.log = log
+        finding = CHECKS["logging.planted_secret"].run(one)
+    assert (finding.verdict, finding.found) == (verdict, f"found: {'the body' if leak else 'none'}")
 
 
 @pytest.mark.parametrize(
@@ -212,6 +338,11 @@ def test_route_that_says_nothing_of_callers_is_found(tmp_path: Path) -> None:
     """Where some operation knows callers, every other has to say that anybody may call it."""
     finding = told("permissions.access", tmp_path, team())
     assert (finding.verdict, finding.found) == ("FAIL", "GET /v1/forgotten")
+    service, main = team(), FastAPI(openapi_url=None, docs_url=None, redoc_url=None)
+    main.add_api_route("/with-guard", _route, dependencies=[Depends(_guard)])
+    main.add_api_route("/without", _route)
+    service.routes = main.routes
+    assert told("permissions.access", tmp_path, service).found == "GET /v1/forgotten; GET /without"
     finding = told("permissions.inventory", tmp_path, team())
     assert (finding.verdict, finding.found) == ("FAIL", "/v1/hidden")
 
@@ -247,12 +378,41 @@ SECRETS = {
     "our own": f"it is {TOKEN}",
     "a password of an address": "it is copper-lantern-77",
     "a key of a set": '"d": "' + "k2Lw9PqR" * 5 + '"',
+    "a key in JSON": '{"key": "-----BEGIN RSA PRIVATE ' + f"KEY-----\\n{'MIIEvQIBADANBgkq' * 4}\\n" + '"}',
+    "an encrypted key": "-----BEGIN RSA PRIVATE " + "KEY-----\nProc-Type: 4,ENCRYPTED\nDEK-Info: AES-256-CBC,0123\n\n"
+    f"{'MIIEvQIBADANBgkq' * 4}\n",
+    "an address with a password": "url = 'postgresql://app:S3cr3t" + "pass@db/app'",
+    "an address without a user": "redis://:S3cr3t" + "pass@cache",
+    "an argument": 'connect(password="S3cr3t' + 'Passw0rd987", host="db")',
+    "a member amid others": '{"user": "app", "password": "S3cr3t' + 'Passw0rd987", "port": 1}',
+    "a member of a flow map": "db: {user: app, password: S3cr3t" + "Passw0rd987, port: 1}",
+    "a member at the end of a flow map": "db: {user: app, password: S3cr3t" + "Passw9}",
+    "a quoted value": 'PASSWORD="S3cr3t' + 'Passw0rd!987"',
+    "a default": 'smtp_password: SecretStr = SecretStr("S3cr3t' + 'Passw0rd!987")',
+    "a token of a project": "see sk-proj-" + "k2Lw9PqR" * 3,
+    "another token": "see sk-ant-api03-" + "k2Lw9PqR" * 3,
+    "a hook": "https://hooks.slack.com/services/" + "T0A1B2C3D/B0A1B2C3D/k2Lw9PqR7sT4vX1zk2Lw9PqR",
 }
 HARMLESS = [
     "token = request.headers[name]",
     "password=change-me-to-your-own1",
     "OPERATIONS_TOKEN=",
     "secret: str = field",
+    "postgresql+asyncpg://USER:PASSWORD@HOST/NAME",
+    "postgresql://app:${DB_PASSWORD}@db/app, redis://:{password}@cache, redis://me:<password>@cache",
+    "postgresql://app:app@localhost/app http://localhost:8000/notes@2 https://me:password@localhost",
+    "redis://[[username]:[password]]@localhost:6379/0",
+    'password="change-me-1234", token="<your-token-12>", secret="${SECRET_V2_OF_APP}", api_key = "DB_API_KEY_2"',
+    "password_file: /run/secrets/password1, token_url='urn:ietf:oauth:2.0', token_seconds: 1234567890a",
+    "password_encryption = scram-sha-256",
+    "see https://badges.invalid/a.svg?token=E0Q0YBSINS",
+    'secret_of_app = "nine brass plumb bobs 9"',
+    "token: bearer, secret: {name: app-v1-2345, key: password}",
+]
+HARMLESS_CODE = [
+    "private_key: x25519.X25519PrivateKey",
+    "password=form.password_2nd, token=tokens_by_name2[name]",
+    'if token == f"{name}1234567":',
 ]
 
 
@@ -273,22 +433,28 @@ def test_secrets_in_git_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
     git("init", "--quiet")
     assert told("secrets.committed", tmp_path).verdict == "UNKNOWN"
-    for number, text in enumerate(HARMLESS):
+    for number, text in enumerate([*HARMLESS, *HARMLESS_CODE]):
         (tmp_path / f"harmless{number}.py").write_text(f"{text}\n")
+        (tmp_path / f"harmless{number}.yaml").write_text(f"{text}\n" if text in HARMLESS else "")
+    (tmp_path / "contract").mkdir()
+    (tmp_path / "contract/recorded.json").write_text(SECRETS["a member amid others"])
+    (tmp_path / ".env.example").touch()
     git("add", "--all")
     git("commit", "--quiet", "--message", "harmless")
     assert told("secrets.committed", tmp_path).verdict == "pass"
     assert told("secrets.env_committed", tmp_path).verdict == "pass"
     for number, text in enumerate(SECRETS.values()):
-        (tmp_path / f"secret{number}.txt").write_text(f"first line\n{text}\n")
-    (tmp_path / "deploy.env").touch()
+        (tmp_path / f"secret{number:02}.txt").write_text(f"first line\n{text}\n")
+    for name in ("deploy.env", ".env.production"):
+        (tmp_path / name).touch()
     git("add", "--all", "--force")
     git("commit", "--quiet", "--message", "secrets")
     finding = told("secrets.committed", tmp_path)
-    assert finding.found == "; ".join(f"secret{number}.txt:2" for number in range(len(SECRETS)))
+    places = [f"secret{number:02}.txt:2" for number in range(len(SECRETS))]
+    assert finding.found == "; ".join(places[:20]) + f" and {len(places) - 20} more"
     git("rm", "--quiet", "deploy.env")
     git("commit", "--quiet", "--message", "too late")
-    assert told("secrets.env_committed", tmp_path).found == "deploy.env"
+    assert told("secrets.env_committed", tmp_path).found == ".env.production; deploy.env"
 
 
 def _advice(number: int, *found: str) -> str:
@@ -316,14 +482,18 @@ def test_advice_that_says_nothing_is_unknown(
 ) -> None:
     """Only an answer about packages that were asked for passes; the real uv is run by the next test."""
     monkeypatch.setattr(dependencies, "_uv", lambda *_: done)
-    assert told("dependencies.advisories", tmp_path).verdict == verdict
+    finding = told("dependencies.advisories", tmp_path)
+    assert finding.verdict == verdict
+    assert ("--advisories URL" in finding.found) == (verdict == "UNKNOWN")
 
 
 def test_advisories_that_cannot_be_reached_are_unknown() -> None:
     """Whether uv is here or not: without data nothing passes."""
     one = target(project_root())
-    one.advisories = "http://127.0.0.1:9"
-    assert CHECKS["dependencies.advisories"].run(one).verdict == "UNKNOWN"
+    one.advisories = "http://me:hunter2@127.0.0.1:9"
+    finding = CHECKS["dependencies.advisories"].run(one)
+    assert finding.verdict == "UNKNOWN"
+    assert "hunter2" not in finding.probed + finding.found
 
 
 def test_lock_file_that_does_not_hold_is_found(tmp_path: Path) -> None:
@@ -358,6 +528,12 @@ COMPOSE = (
         ("user", "Dockerfile", "USER app\n", "", "FAIL"),
         ("user", "Dockerfile", "USER app", "USER app\nUSER 0:0", "FAIL"),
         ("user", "Dockerfile", FINE, "", "UNKNOWN"),
+        ("user", "Dockerfile", "USER app", "USER 00", "FAIL"),
+        ("user", "Dockerfile", "USER app", "USER +0", "FAIL"),
+        ("user", "Dockerfile", "USER app", "user ${APP_USER:-root}", "FAIL"),
+        ("user", "Dockerfile", "USER app", "ARG APP_USER=root\nUSER $APP_USER", "FAIL"),
+        ("user", "Dockerfile", "USER app", "ARG APP_USER\nUSER $APP_USER", "UNKNOWN"),
+        ("user", "Dockerfile", "USER app", "USER ${APP_USER:-10001}:0", "pass"),
         ("base", "Dockerfile", "", "", "pass"),
         ("base", "Dockerfile", "python:3.13-slim AS", "python:latest AS", "FAIL"),
         ("base", "Dockerfile", "python:3.13-slim AS", "python AS", "FAIL"),
@@ -366,15 +542,56 @@ COMPOSE = (
         ("base", "Dockerfile", "FROM python:${V}-slim", "FROM build", "pass"),
         ("baked", "Dockerfile", "", "", "pass"),
         ("baked", "Dockerfile", "A=b", "API_KEY=b", "FAIL"),
+        ("baked", "Dockerfile", "USER app", "ENV API_KEY S3cr3t", "FAIL"),
+        ("baked", "Dockerfile", "USER app", "ENV URL=postgresql://app:S3cr3tpass@db/app", "FAIL"),
+        (
+            "baked",
+            "Dockerfile",
+            "USER app",
+            "ENV API_KEY_FILE=/run/secrets/key TOKEN_SECONDS=900 TOKEN_TTL=15m API_KEY=",
+            "pass",
+        ),
+        ("baked", "Dockerfile", "USER app", "COPY src/ .env ./", "FAIL"),
+        ("baked", "Dockerfile", "USER app", 'COPY ["deploy/.env.production", "./"]', "FAIL"),
+        ("baked", "Dockerfile", "USER app", "ADD --chown=app ./keys.pem /srv/", "FAIL"),
+        ("baked", "Dockerfile", "USER app", "COPY .env.example settings.py ./", "pass"),
         ("baked", ".dockerignore", "*", "*.md", "FAIL"),
+        ("baked", ".dockerignore", "", "!**/.env\n", "FAIL"),
+        ("baked", ".dockerignore", "", "!keys.pem\n", "FAIL"),
+        ("baked", ".dockerignore", "", "!src/\n# !.env\n!.env.example\n", "pass"),
+        ("baked", ".dockerignore", "*", "**/.env*\n*.pem\nvar/", "pass"),
+        ("baked", "compose.yaml", "", "    environment:\n      API_KEY: k2Lw9\n", "pass"),  # of what is not ours
+        ("baked", "compose.yaml", "    build: .", "    build: .\n    environment:\n      API_KEY: k2Lw9", "FAIL"),
+        ("baked", "compose.yaml", "    build: .", "    build: .\n    environment:\n      - API_KEY=k2Lw9", "FAIL"),
+        ("baked", "compose.yaml", "    build: .", "    build: .\n    environment:\n      K: a://b:k2Lw9P@c", "FAIL"),
+        ("baked", "compose.yaml", "    build: .", "    build: .\n    environment: {API_KEY: '${K:-k2Lw9}'}", "FAIL"),
+        ("baked", "compose.yaml", "    build: .", "    build: .\n    environment:\n      API_KEY: ${K:?none}", "pass"),
+        ("baked", "compose.yaml", "    build: .", "    build: .\n    environment: [API_KEY, A_TOKEN=$T]", "pass"),
         ("healthcheck", "Dockerfile", "", "", "pass"),
         ("healthcheck", "Dockerfile", "HEALTHCHECK CMD x", "HEALTHCHECK NONE", "FAIL"),
+        ("healthcheck", "Dockerfile", "HEALTHCHECK CMD x", "HEALTHCHECK none", "FAIL"),
         ("privileges", "compose.yaml", "", "", "pass"),
         ("privileges", "compose.yaml", "    read_only: true\n", "", "FAIL"),
         ("privileges", "compose.yaml", "      - ALL", "      - CHOWN", "FAIL"),
         ("privileges", "compose.yaml", "no-new-privileges:true", "label:x", "FAIL"),
         ("privileges", "compose.yaml", "    build: .\n", "", "UNKNOWN"),
-        ("privileges", "compose.override.yaml", "", "services:\n  app:\n    privileged: true\n", "FAIL"),
+        ("privileges", "compose.yaml", "no-new-privileges:true", "no-new-privileges:false", "FAIL"),
+        *(
+            ("privileges", "compose.override.yaml", "", f"services:\n  app:\n    {taken}\n", "FAIL")
+            for taken in (
+                *("privileged: true", 'privileged: "true"', "ipc: host", "userns_mode: 'host'", "user: ${U:-0}"),
+                *("volumes: ['/var/run/docker.sock:/d']", "volumes:\n      - /run/docker.sock:/d:ro"),
+                *(
+                    "volumes:\n      - /:/host",
+                    "volumes:\n      - type: bind\n        source: /\n        target: /host",
+                ),
+                *("security_opt:\n      - seccomp:unconfined", 'security_opt: ["apparmor=unconfined"]'),
+            )
+        ),
+        *(
+            ("privileges", "compose.override.yaml", "", f"services:\n  app:\n    volumes:\n      - {kept}\n", "pass")
+            for kept in ("./a:/b", "${HOME}/:/b", "~/:/b", "/srv/a/:/b")
+        ),
         ("privileges", "compose.override.yaml", "", "services:\n  db:\n    user: root\n", "pass"),
     ],
 )

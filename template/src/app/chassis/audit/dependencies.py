@@ -1,4 +1,4 @@
-"""What the service is made of. May import checks, target."""
+"""What the service is made of. May import checks, observability, target."""
 
 import json
 import os
@@ -13,10 +13,12 @@ from typing import Any
 
 from app.chassis.audit.checks import Finding, judged
 from app.chassis.audit.target import Target
+from app.chassis.observability.redact import redact_text
 
 __all__ = ["advisories", "installed", "lock", "python"]
 
 _UV_SECONDS = 60.0
+_NO_DATA = "; try again, or name a mirror of osv.dev with --advisories URL"
 # Last month with security fixes. Source: Python Developer's Guide, "Status of Python versions".
 _PYTHON_ENDS = {(3, 11): "2027-10", (3, 12): "2028-10", (3, 13): "2029-10", (3, 14): "2030-10", (3, 15): "2031-10"}
 
@@ -41,16 +43,16 @@ def advisories(target: Target) -> Finding:
     """Asked of osv.dev by `uv audit`. No data is no answer: then this is UNKNOWN."""
     other = ("--service-url", target.advisories) if target.advisories else ()
     done = _uv(target, "audit", "--frozen", "--output-format", "json", *other)
-    probed = f"uv audit, {target.advisories or 'osv.dev'}"
+    probed = redact_text(f"uv audit, {target.advisories or 'osv.dev'}")
     if done is None:
-        return Finding("UNKNOWN", probed, "uv is not here or took too long")
+        return Finding("UNKNOWN", probed, f"uv is not here or took too long{_NO_DATA}")
     try:
         told = json.loads(done[1])
         number, found = int(told["summary"]["audited_packages"]), [*told["vulnerabilities"], *told["adverse_statuses"]]
     except (ValueError, KeyError, TypeError):
-        return Finding("UNKNOWN", probed, f"no data: {done[2][:160]}")
+        return Finding("UNKNOWN", probed, f"no data: {redact_text(done[2])[:160]}{_NO_DATA}")
     if done[0] not in (0, 1) or not number or (done[0] == 1 and not found):
-        return Finding("UNKNOWN", probed, f"no data: {number} packages asked for, exit status {done[0]}")
+        return Finding("UNKNOWN", probed, f"no data: {number} packages asked for, exit status {done[0]}{_NO_DATA}")
     return judged(f"{probed}, {number} packages", [_advisory(one) for one in found], [], "none known")
 
 

@@ -31,11 +31,8 @@ def _answers(target: Target) -> dict[str, Answer]:
 def _everywhere(target: Target, name: str, wanted: str) -> Finding:
     answers = _answers(target)
     probed = ", ".join(f"{what} ({answer.status})" for what, answer in answers.items())
-    bad = [
-        f"{what}: {answer.header(name) or 'none'}"
-        for what, answer in answers.items()
-        if wanted not in answer.header(name)
-    ]
+    told = {what: answer.header(name) for what, answer in answers.items()}
+    bad = [f"{what}: {value or 'none'}" for what, value in told.items() if wanted not in value]
     return judged(probed, bad, [], f"{name} on all {len(answers)}")
 
 
@@ -73,9 +70,13 @@ def no_banner(target: Target) -> Finding:
 
 def cross_origin(target: Target) -> Finding:
     """`*` and an origin sent back as it came let every page of the web read the answers."""
+    listed = [one for one in target.settings.security_cors_origins if one not in ("*", "null")][:3]
+    alike = {f"{one}.audit.invalid": f"{one} with a suffix" for one in listed}
     bad = []
-    for method, headers in (("GET", {}), ("OPTIONS", {"Access-Control-Request-Method": "GET"})):
-        answer = target.ask(method, target.absent, {"Origin": _ORIGIN} | headers)
-        if (allowed := answer.header("access-control-allow-origin")) in ("*", _ORIGIN):
-            bad.append(f"{method} allows {'every origin' if allowed == '*' else 'an origin that nobody listed'}")
-    return judged("GET and a preflight with an unknown Origin", bad, [], "not allowed")
+    for origin, what in ({_ORIGIN: "an origin that nobody listed", "null": "null"} | alike).items():
+        for method, headers in (("GET", {}), ("OPTIONS", {"Access-Control-Request-Method": "GET"})):
+            answer = target.ask(method, target.absent, {"Origin": origin} | headers)
+            if (allowed := answer.header("access-control-allow-origin")) in ("*", origin):
+                bad.append(f"{method} allows {'every origin' if allowed == '*' else what}")
+    probed = ", ".join(("GET and a preflight: an unknown Origin", "null", *alike.values()))
+    return judged(probed, sorted(set(bad)), [], "not allowed")

@@ -1,5 +1,6 @@
 """How much one request may cost. May import checks, target, contract, features."""
 
+import re
 from typing import Any
 
 from app.chassis.audit.checks import Finding, judged
@@ -12,7 +13,7 @@ __all__ = ["body_size", "header_size", "page_size", "request_rate", "running", "
 _BODY_BYTES = 104_857_600
 _LINE_BYTES = 70_000
 _STALLED_SECONDS = 30.0
-_ANSWER_SECONDS, _IN_FLIGHT = 120.0, 1_000
+_ANSWER_SECONDS, _IN_FLIGHT, _PER_SECOND = 120.0, 1_000, 1_000
 
 
 def _refused(target: Target, data: bytes, status: int, probed: str, timeout_seconds: float = 10.0) -> Finding:
@@ -32,9 +33,8 @@ def body_size(target: Target) -> Finding:
 def url_size(target: Target) -> Finding:
     """The path that is asked does not exist."""
     path = f"{target.absent}?{'a' * _LINE_BYTES}"
-    return _refused(
-        target, target.head("GET", path, "Connection: close"), 414, f"GET with {_LINE_BYTES} bytes of query"
-    )
+    data = target.head("GET", path, "Connection: close")
+    return _refused(target, data, 414, f"GET with {_LINE_BYTES} bytes of query")
 
 
 def header_size(target: Target) -> Finding:
@@ -52,10 +52,8 @@ def stalled(target: Target) -> Finding:
 def running(target: Target) -> Finding:
     """To provoke these refusals would harm those who use the service; its settings tell."""
     seconds, number = target.settings.server_request_timeout_seconds, target.settings.server_max_in_flight
-    is_good = seconds <= _ANSWER_SECONDS and number <= _IN_FLIGHT
-    return Finding(
-        "pass" if is_good else "FAIL", "the settings of this folder", f"{seconds:g} seconds, {number} at once"
-    )
+    is_good, found = seconds <= _ANSWER_SECONDS and number <= _IN_FLIGHT, f"{seconds:g} seconds, {number} at once"
+    return Finding("pass" if is_good else "FAIL", "the settings of this folder", found)
 
 
 def page_size(target: Target) -> Finding:
@@ -92,9 +90,11 @@ def request_rate(target: Target) -> Finding:
     paths = [f"/{version}{path}" for version, one in target.contracts.items() for path in one.get("paths", {})]
     plain = [path for path in paths if "{" not in path]
     if "rate_limit" not in FEATURES or not plain:
-        return Finding(
-            "UNKNOWN", "the features of this service", "nothing here counts requests; does a proxy in front?"
-        )
-    names = [name for name, _ in target.ask("GET", plain[0]).headers]
-    is_told = any(name.removeprefix("x-").startswith("ratelimit") for name in names)
-    return Finding("pass" if is_told else "FAIL", f"GET {plain[0]}", "told" if is_told else "no such header")
+        return Finding("UNKNOWN", "the features here", "nothing counts requests; does a proxy in front?")
+    answer = target.ask("GET", plain[0])
+    if not any(name.removeprefix("x-").startswith("ratelimit") for name, _ in answer.headers):
+        return Finding("FAIL", f"GET {plain[0]}", "no such header")
+    windows = [dict(re.findall(r";\s*([qw])=(\d+)", one)) for one in answer.header("ratelimit-policy").split(",")]
+    rates = [int(one["q"]) / max(int(one["w"]), 1) for one in windows if len(one) == 2]
+    is_good = not rates or min(rates) <= _PER_SECOND
+    return Finding("pass" if is_good else "FAIL", f"GET {plain[0]}", answer.header("ratelimit-policy") or "told")

@@ -8,7 +8,7 @@ from typing import Any
 from app.chassis.audit.target import Target
 from app.chassis.contract.operations import Operation, operations_of
 
-__all__ = ["Guarded", "guarded_operations", "is_guarded"]
+__all__ = ["Guarded", "guarded_operations"]
 
 _TYPES, _FORMATS = {"integer", "number", "boolean"}, {"uuid", "date", "date-time"}
 _Request = tuple[str, dict[str, str], bytes | None]
@@ -23,7 +23,7 @@ class Guarded:
     request: _Request | None
 
 
-def is_guarded(about: dict[str, Any], contract: dict[str, Any]) -> bool:
+def _is_guarded(about: dict[str, Any], contract: dict[str, Any]) -> bool:
     """Whether an operation declares `security` that an anonymous caller cannot meet."""
     security = about.get("security", contract.get("security", []))
     return bool(security) and all(security)
@@ -33,7 +33,7 @@ def guarded_operations(target: Target) -> Iterator[Guarded]:
     """Those of every version."""
     for version, contract in target.contracts.items():
         for one in operations_of(contract).values():
-            if is_guarded(one.about, contract):
+            if _is_guarded(one.about, contract):
                 yield Guarded(f"{one.method} /{version}{one.template}", one.method, _harmless(one, version, contract))
 
 

@@ -3,11 +3,11 @@
 from collections.abc import Iterator
 from typing import Any
 
-from fastapi.dependencies.models import Dependant
 from fastapi.routing import iter_route_contexts
+from fastapi.security.base import SecurityBase
 
 from app.chassis.audit.checks import Finding, judged
-from app.chassis.audit.operations import guarded_operations, is_guarded
+from app.chassis.audit.operations import guarded_operations
 from app.chassis.audit.target import Answer, NoAnswerError, Target
 from app.chassis.features import FEATURES
 from app.chassis.http.access import caller_of
@@ -57,31 +57,22 @@ def authentication(target: Target) -> Finding:
 
 
 def _is_refusal(answer: Answer) -> bool:
-    told = answer.json
-    return (
-        answer.status == 401 and bool(answer.header("www-authenticate")) and isinstance(told, dict) and "error" in told
-    )
+    return answer.status == 401 and bool(answer.header("www-authenticate")) and "error" in answer.json
 
 
 def access(target: Target) -> Finding:
     """Only where the service knows callers: by the feature auth, or by `security` of the team's own."""
     routes = list(_team_routes(target))
-    guarded = {
-        (f"/{version}{path}", method.upper())
-        for version, contract in target.contracts.items()
-        for path, item in contract.get("paths", {}).items()
-        for method, about in item.items()
-        if is_guarded(about, contract)
-    }
+    guarded = {one.name for one in guarded_operations(target)}
     if "auth" not in FEATURES and not guarded:
         return Finding("UNKNOWN", f"{len(routes)} routes", "this service knows no callers: what stands before it?")
     bad = [
         f"{method} {path}"
         for path, context in routes
         for method in sorted((context.methods or set()) - {"HEAD"})
-        if (path, method) not in guarded and not _calls(_dependant(context), caller_of)
+        if f"{method} {path}" not in guarded and not _is_told(_dependant(context))
     ]
-    return judged(f"{len(routes)} routes", bad, [], f"{len(guarded)} guarded, the others Public")
+    return judged(f"{len(routes)} routes", bad, [], "each has a guard or is Public")
 
 
 def _team_routes(target: Target) -> Iterator[tuple[str, Any]]:
@@ -93,15 +84,14 @@ def _team_routes(target: Target) -> Iterator[tuple[str, Any]]:
                 yield f"{prefix}{context.path}", context
 
 
-def _dependant(context: Any) -> Dependant | None:
-    found: Dependant | None = getattr(context, "dependant", None) or getattr(context.original_route, "dependant", None)
-    return found
+def _dependant(context: Any) -> Any:
+    return getattr(context, "dependant", None) or getattr(context.original_route, "dependant", None)
 
 
-def _calls(dependant: Dependant | None, wanted: Any) -> bool:
-    return dependant is not None and (
-        dependant.call is wanted or any(_calls(inner, wanted) for inner in dependant.dependencies)
-    )
+def _is_told(dependant: Any) -> bool:
+    """Whether a guard of any kind stands somewhere below, or `Public`."""
+    is_here = dependant is not None and (dependant.call is caller_of or isinstance(dependant.call, SecurityBase))
+    return is_here or any(map(_is_told, getattr(dependant, "dependencies", ())))
 
 
 def inventory(target: Target) -> Finding:
@@ -120,7 +110,7 @@ def same_program(target: Target) -> Finding:
         answer = target.ask("GET", f"/{version}/openapi.json")
         if answer.status != 200:
             unclear.append(f"/{version}/openapi.json answered {answer.status}")
-        elif (answer.json or {}).get("paths") != contract.get("paths"):
+        elif answer.json.get("paths") != contract.get("paths"):
             bad.append(f"/{version} differs")
     return judged(f"{len(target.contracts)} contracts", bad, unclear, "equal")
 
@@ -144,16 +134,12 @@ def documentation(target: Target) -> Finding:
 
 def methods(target: Target) -> Finding:
     """TRACE would give back what a proxy added to the request."""
-    found = {
-        name: target.send(target.head(name, "/livez", "X-Audit: planted", "Connection: close"))
-        for name in ("TRACE", "AUDIT")
-    }
-    bad = [
-        f"{name} answered {one.status}"
-        for name, one in found.items()
-        if not 400 <= one.status <= 405 or b"planted" in one.body
-    ]
-    return judged("TRACE, AUDIT", bad, [], ", ".join(str(one.status) for one in found.values()))
+    bad, lines = [], ("X-Audit: planted", "Connection: close")
+    for name in ("TRACE", "AUDIT"):
+        answer = target.send(target.head(name, "/livez", *lines))
+        if not 400 <= answer.status <= 405 or b"planted" in answer.body:
+            bad.append(f"{name} answered {answer.status}")
+    return judged("TRACE, AUDIT", bad, [], "refused")
 
 
 def forged_host(target: Target) -> Finding:

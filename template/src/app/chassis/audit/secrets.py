@@ -1,4 +1,7 @@
-"""Where secrets lie, and whether anything gives them away. May import checks, observability, settings, target."""
+"""Where secrets lie, and whether anything gives them away.
+
+May import checks, observability, settings, shapes, target.
+"""
 
 import re
 import stat
@@ -11,27 +14,17 @@ from urllib.parse import unquote, urlsplit
 from pydantic import SecretStr
 
 from app.chassis.audit.checks import Finding, judged
+from app.chassis.audit.shapes import is_env_file, secrets_in
 from app.chassis.audit.target import Target
 from app.chassis.observability.redact import HIDDEN, redact
 from app.chassis.settings import env_file, weak_secrets
 
-__all__ = ["committed", "echo", "env_committed", "env_mode", "strength"]
+__all__ = ["committed", "echo", "env_committed", "env_mode", "key_files", "strength"]
 
 _MAX_BYTES = 1_048_576
 _GIT_SECONDS = 60.0
 _PLANTED = "planted-7f3a9c51e2"
-_SHAPES = re.compile(
-    rb"-----BEGIN (?:[A-Z]+ )*PRIVATE KEY-----\s+[\w+/=]{32}"
-    rb"|\"[dk]\"\s*:\s*\"[\w-]{40}"  # of a JWK
-    rb"|\b(?:A[KS]IA[A-Z0-9]{16}\b|gh[pousr]_\w{36}|github_pat_\w{22}|glpat-[\w-]{20}|xox[abprs]-[\w-]{20}"
-    rb"|[rs]k_live_\w{20}|AIza[\w-]{35}|pypi-AgEI[\w-]{50}|eyJ[\w-]{15,}\.eyJ[\w-]{15,}\.[\w-]{20})"
-)
-_ASSIGNED = re.compile(
-    rb"(?i)(?:passw(?:or)?d|secret|token|api_?key|private_?key|credentials?)(?:_\w{1,20})?[\"']?\s{0,4}[:=]\s{0,4}"
-    rb"[\"']?(?-i:(?=[\w+/=-]*[0-9])(?=[\w+/=-]*[A-Za-z])([\w+/=-]{16,}))[\"']?[ \t,]*(?:#.*)?\r?$",
-    re.MULTILINE,
-)
-_MADE_UP = re.compile(rb"(?i)change-me|example|placeholder|planted|x{4}")
+_CODE, _EXAMPLES = (".py", ".pyi", ".js", ".ts", ".go", ".tf"), ("tests/", "contract/")
 
 
 def strength(target: Target) -> Finding:
@@ -46,20 +39,24 @@ def strength(target: Target) -> Finding:
 
 def env_mode(target: Target) -> Finding:
     """Whoever may read such a file has every secret in it: settings, and files of keys that they name."""
-    held = [value for name, value in target.settings if isinstance(value, Path) and redact("", name) == HIDDEN]
-    files = [target.root / name for name in (env_file(), *held) if (target.root / name).is_file()]
+    files = [target.root / name for name in (env_file(), *key_files(target)) if (target.root / name).is_file()]
     modes = {file.name: stat.S_IMODE(file.stat().st_mode) for file in files}
     bad = [f"{name} has mode {mode:o}" for name, mode in modes.items() if mode & 0o077]
     return judged(", ".join(modes) or env_file().name, bad, [], "so" if modes else "there is none")
 
 
+def key_files(target: Target) -> list[Path]:
+    """Files of secrets that the settings name."""
+    return [value for name, value in target.settings if isinstance(value, Path) and redact("", name) == HIDDEN]
+
+
 def env_committed(target: Target) -> Finding:
     """A commit is not undone by the next one."""
-    listed = _git(target.root, "ls-files", "--", "*.env")
-    logged = _git(target.root, "log", "--all", "--diff-filter=A", "--format=", "--name-only", "--", "*.env")
+    listed = _git(target.root, "ls-files", "--", "*.env*")
+    logged = _git(target.root, "log", "--all", "--diff-filter=A", "--format=", "--name-only", "--", "*.env*")
     if listed is None or logged is None:
         return Finding("UNKNOWN", "git", "no commit that could be looked at")
-    return judged("every commit", sorted({*listed, *logged}), [], "none")
+    return judged("every commit", sorted(filter(is_env_file, {*listed, *logged})), [], "none")
 
 
 def committed(target: Target) -> Finding:
@@ -67,10 +64,9 @@ def committed(target: Target) -> Finding:
     names = _git(target.root, "ls-files")
     if not names:
         return Finding("UNKNOWN", "git", "no tracked files here")
-    own = [value.encode() for value in _own_values(target)]
-    bad = [
-        place for name in names if not name.startswith("tests/chassis/") for place in _places(target.root, name, own)
-    ]
+    own = list(_own_values(target))
+    theirs = [name for name in names if not name.startswith("tests/chassis/")]
+    bad = [place for name in theirs for place in _places(target.root, name, own)]
     return judged(f"{len(names)} tracked files", bad, [], "none")
 
 
@@ -91,17 +87,16 @@ def _password(value: Any) -> str:
         return ""
 
 
-def _places(root: Path, name: str, own: list[bytes]) -> Iterator[str]:
+def _places(root: Path, name: str, own: list[str]) -> Iterator[str]:
     path = root / name
     if not path.is_file() or path.stat().st_size > _MAX_BYTES:
         return
-    content = path.read_bytes()
-    if b"\0" in content:
+    text = path.read_bytes().decode(errors="replace")
+    if "\0" in text:
         return
-    places = [content.find(value) for value in own] + [found.start() for found in _SHAPES.finditer(content)]
-    if not name.startswith("tests/"):  # a test holds made-up ones
-        places += [found.start() for found in _ASSIGNED.finditer(content) if not _MADE_UP.search(found[1])]
-    for line in sorted({content.count(b"\n", 0, place) + 1 for place in places if place >= 0}):
+    shapes = secrets_in(text, is_code=name.endswith(_CODE), has_examples=name.startswith(_EXAMPLES))
+    places = [*(text.find(value) for value in own), *shapes]
+    for line in sorted({text.count("\n", 0, place) + 1 for place in places if place >= 0}):
         yield f"{name}:{line}"
 
 
@@ -118,12 +113,10 @@ def _git(root: Path, *arguments: str) -> list[str] | None:
 
 def echo(target: Target) -> Finding:
     """A made-up value is sent in path, query, headers and body; nothing that is asked does any work."""
-    lists = [
-        f"/{version}{path}"
-        for version, one in target.contracts.items()
-        for path, item in one["paths"].items()
-        if "get" in item
-    ]
+    told = {
+        f"/{version}{path}": item for version, one in target.contracts.items() for path, item in one["paths"].items()
+    }
+    lists = [path for path, item in told.items() if "get" in item]
     asked = [("GET", f"{target.absent}/{_PLANTED}"), ("POST", target.absent)]
     asked += [("GET", re.sub(r"\{[^}]*\}", _PLANTED, path) + f"?limit={_PLANTED}&page={_PLANTED}") for path in lists]
     headers = {"Authorization": f"Bearer {_PLANTED}", "Cookie": f"session={_PLANTED}", "X-API-Version": _PLANTED}

@@ -43,12 +43,13 @@ class Answer:
         return ", ".join(value for given, value in self.headers if given == name)
 
     @property
-    def json(self) -> Any:
-        """The body parsed; None if it is not JSON."""
+    def json(self) -> dict[str, Any]:
+        """The body parsed; empty if it is no JSON object."""
         try:
-            return json.loads(self.body)
-        except ValueError:
-            return None
+            told = json.loads(self.body)
+        except (ValueError, RecursionError):
+            return {}
+        return told if isinstance(told, dict) else {}
 
 
 class Target:
@@ -86,7 +87,7 @@ class Target:
                 time.sleep(int(wait))
                 answer = self._ask(method, path, headers or {}, body)
         if answer.status == 429:
-            raise NoAnswerError(f"{method} {path}: 429, asked too often")
+            raise NoAnswerError(f"{method} {path}: 429, asked too often; audit again later, or where limits are off")
         return answer
 
     def _ask(self, method: str, path: str, headers: dict[str, str], body: bytes | None) -> Answer:
@@ -127,9 +128,8 @@ class Target:
             answer = self.ask("GET", "/health")
         except NoAnswerError as error:
             return f"{error}; expected the service: `make run` starts it, --url names another address"
-        told = answer.json
-        name = told.get("data", {}).get("service") if isinstance(told, dict) else None
-        if name != about().slug:
+        told = answer.json.get("data")
+        if not isinstance(told, dict) or told.get("service") != about().slug:
             return f"GET /health: answered {answer.status}, not as {about().slug} does; expected that service"
         return None
 
@@ -137,11 +137,14 @@ class Target:
 def _split(url: str) -> tuple[SplitResult, str, int | None]:
     try:
         parts = urlsplit(url)
-        if parts.scheme in ("http", "https") and parts.hostname and parts.path in ("", "/"):
+        is_bare = "@" not in url and url.rstrip("/").partition("://")[2] == parts.netloc
+        if parts.scheme in ("http", "https") and parts.hostname and is_bare:
             return parts, parts.hostname, parts.port
     except ValueError:
         pass
-    raise ValueError("--url: cannot be used; expected http://HOST:PORT or https://HOST:PORT, without a path")
+    raise ValueError(
+        "--url: cannot be used; expected http://HOST:PORT or https://HOST:PORT, without user, path or query"
+    )
 
 
 def _read(got: http.client.HTTPResponse) -> Answer:

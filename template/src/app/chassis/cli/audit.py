@@ -31,7 +31,7 @@ def audit(
         _stop(f"--area: no area {unknown[0][:32]}; expected one of: {', '.join(areas())}")
     settings = loaded_settings()
     try:
-        target = Target(url or _own_url(settings), settings, load_service(), project_root())
+        target = Target(_own_url(settings) if url is None else url, settings, load_service(), project_root())
     except ValueError as error:
         _stop(str(error))
     except (SettingsError, typer.Exit):
