@@ -387,6 +387,7 @@ SECRETS = {
     "a member amid others": '{"user": "app", "password": "S3cr3t' + 'Passw0rd987", "port": 1}',
     "a member of a flow map": "db: {user: app, password: S3cr3t" + "Passw0rd987, port: 1}",
     "a member at the end of a flow map": "db: {user: app, password: S3cr3t" + "Passw9}",
+    "a key with a hyphen": "x-api-key: k2Lw9" + "PqR7sT4vX1z",
     "a quoted value": 'PASSWORD="S3cr3t' + 'Passw0rd!987"',
     "a default": 'smtp_password: SecretStr = SecretStr("S3cr3t' + 'Passw0rd!987")',
     "a token of a project": "see sk-proj-" + "k2Lw9PqR" * 3,
