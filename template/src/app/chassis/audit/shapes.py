@@ -18,9 +18,9 @@ _TOKENS = re.compile(
 _URL = re.compile(r"://([^\s/:@\"'`<>]*):([^\s/@\"'`<>]{6,})@")
 # What such a name ends with may tell that the value is none: token_seconds, password_file.
 _NAME = (
-    r"(?i:passw(?:or)?d|passphrase|(?<![a-z])pwd|secret|token|(?:api|access|auth|private|signing)[-_]?keys?|credentials?)"
-    r"(?i:(?!\w{0,20}_(?:at|algorithm|audience|count|encryption|expiry|file|hash|id|issuer|length|limit|max|min|name|path"
-    r"|seconds|size|ttl|type|ur[il])(?!\w))(?:_\w{1,20})?)"
+    r"(?i:(?:passw(?:or)?d|passphrase|(?<![a-z])pwd|secret|token|credentials?|(?:api|access|auth|private|signing)"
+    r"[-_]?keys?)(?!\w{0,20}_(?:at|algorithm|audience|count|encryption|expiry|file|hash|id|issuer|length|limit|max|min"
+    r"|name|path|seconds|size|ttl|type|ur[il])(?!\w))(?:_\w{1,20})?)"
 )
 _ASSIGNED = re.compile(
     rf"(?<!svg\?){_NAME}[\"']?[ \t]{{0,4}}(?::[ \t]{{0,4}}[\w.|\[\] ]{{1,40}}=|[:=]=?|=>)[ \t]{{0,4}}"
