@@ -1,12 +1,14 @@
-"""A service with other features than the default ones is as good: its checks, and its suite over the socket."""
+"""With other features, or without the sample, a service is as good: its checks, and its suite over the socket."""
 
 import shutil
+import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Render, make
+from conftest import Render, make, share
 from rendered import subsets
 from test_features import CHOICES
+from tools import user_environment
 
 OTHERS = [some for some in subsets(CHOICES) if some != CHOICES]
 # What differs most between them: who is let in, what each route declares, what every answer carries.
@@ -33,6 +35,33 @@ def test_other_combinations_are_green(other: Path) -> None:
     """Checked whole; of the suite those tests that see the difference."""
     is_green(other, "check")
     is_green(other, "test", f"ARGS=-q {SHORT}")
+
+
+def test_service_without_the_sample_passes_its_checks_and_tests(installed: Path, tmp_path: Path) -> None:
+    """`make remove-sample` leaves a valid service without a route, and its table goes with a migration."""
+    service = share(installed, tmp_path / "my service")
+    assert make(service, "migrate").returncode == 0
+    removed = make(service, "remove-sample")
+    assert removed.returncode == 0, removed.stdout + removed.stderr
+    assert "wrote migrations/versions/0003_remove_sample.py" in removed.stdout
+    assert "# squawk-ignore ban-drop-table -- " in (service / "migrations/versions/0003_remove_sample.py").read_text()
+    assert make(service, "remove-sample").stdout == "the sample is already gone\n"
+    assert make(service, "migrate").stdout == "team: 0002 -> 0003\n"
+    back = [".venv/bin/python", "-m", "app", "migrate", "--to", "0002"]
+    done = subprocess.run(back, cwd=service, env=user_environment(PYTHONPATH="src"), capture_output=True, text=True)
+    assert done.stdout == "team: 0003 -> 0002\n", done.stderr
+    left = [path for path in service.rglob("*items*") if ".venv" not in path.parts and "versions" not in path.parts]
+    assert left == []
+    is_green(service, "check")
+    is_green(service, "test", "ARGS=-k 'not postgresql'")
+
+
+@pytest.mark.soak
+def test_soak_service_without_the_sample_passes_on_both_engines(installed: Path, tmp_path: Path) -> None:
+    """Its whole suite."""
+    service = share(installed, tmp_path / "my service")
+    is_green(service, "remove-sample")
+    is_green(service, "test")
 
 
 @pytest.mark.soak

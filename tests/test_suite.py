@@ -29,32 +29,6 @@ def test_rendered_service_passes_its_checks_and_tests(service: Path) -> None:
         assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
 
 
-def test_service_without_the_sample_passes_its_checks_and_tests(service: Path) -> None:
-    """`make remove-sample` leaves a valid service without a route, and its table goes with a migration."""
-    assert make(service, "migrate").returncode == 0
-    removed = make(service, "remove-sample")
-    assert removed.returncode == 0, removed.stdout + removed.stderr
-    assert "wrote migrations/versions/0003_remove_sample.py" in removed.stdout
-    assert "# squawk-ignore ban-drop-table -- " in (service / "migrations/versions/0003_remove_sample.py").read_text()
-    assert make(service, "remove-sample").stdout == "the sample is already gone\n"
-    assert make(service, "migrate").stdout == "team: 0002 -> 0003\n"
-    back = [".venv/bin/python", "-m", "app", "migrate", "--to", "0002"]
-    done = subprocess.run(back, cwd=service, env=user_environment(PYTHONPATH="src"), capture_output=True, text=True)
-    assert done.stdout == "team: 0003 -> 0002\n", done.stderr
-    left = [path for path in service.rglob("*items*") if ".venv" not in path.parts and "versions" not in path.parts]
-    assert left == []
-    for target in ("check", "test"):
-        done = make(service, target)
-        assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-
-
-def test_service_passes_the_thorough_tests_of_our_tools(service: Path) -> None:
-    """What a service's own run leaves out, because no team changes it, is green on both engines."""
-    done = make(service, "test", "ARGS=-m thorough", THOROUGH="1")
-    assert done.returncode == 0, done.stdout[-4000:] + done.stderr[-2000:]
-    assert " passed" in done.stdout
-
-
 @pytest.mark.parametrize(
     ("contact", "told"),
     [

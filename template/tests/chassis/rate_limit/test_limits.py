@@ -7,6 +7,7 @@ import sys
 from collections.abc import Iterator
 from importlib import import_module
 from pathlib import Path
+from urllib.parse import quote
 
 import pytest
 
@@ -250,7 +251,7 @@ def test_setting_that_cannot_be_used_stops_the_start(
     [
         "redis://cache",
         "redis://u:p%40ss@cache:6379/3",
-        f"rediss://:p@cache/0?ssl_ca_certs={__file__}",
+        f"rediss://:p@cache/0?ssl_ca_certs={quote(__file__)}",
         "unix:///a.sock?db=1",
     ],
 )
