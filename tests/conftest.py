@@ -20,6 +20,12 @@ PROFILES: dict[str, dict] = {
     "everything": {"ci": "both", "deploy": "compose", "license": "Apache-2.0"},
 }
 
+# Those of a service's tests that see which routes and tables its team has; the others ask routes of their own.
+TEAM_TESTS = "tests/chassis/auth/test_access.py " + " ".join(
+    f"tests/chassis/test_{name}.py"
+    for name in ("conformance", "contract", "laws", "migrations", "plans", "random", "routes", "settings", "versions")
+)
+
 Render = Callable[..., Path]
 Answer = str | list[str]
 

@@ -5,7 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from conftest import Render, make, share
+from conftest import TEAM_TESTS, Render, make, share
 from rendered import subsets
 from test_features import CHOICES
 from tools import user_environment
@@ -53,7 +53,7 @@ def test_service_without_the_sample_passes_its_checks_and_tests(installed: Path,
     left = [path for path in service.rglob("*items*") if ".venv" not in path.parts and "versions" not in path.parts]
     assert left == []
     is_green(service, "check")
-    is_green(service, "test", "ARGS=-k 'not postgresql'")
+    is_green(service, "test", f"ARGS=-q {TEAM_TESTS}")
 
 
 @pytest.mark.soak

@@ -22,9 +22,10 @@ _NAME = (
     r"[-_]?keys?)(?!\w{0,20}_(?:at|algorithm|audience|count|encryption|expiry|file|hash|id|issuer|length|limit|max|min"
     r"|name|path|seconds|size|ttl|type|ur[il])(?!\w))(?:_\w{1,20})?)"
 )
+# No possessive quantifier over a group: Python before 3.11.5 then misses matches (gh-106052).
 _ASSIGNED = re.compile(
     rf"(?<!svg\?){_NAME}[\"']?[ \t]{{0,4}}(?::[ \t]{{0,4}}[\w.|\[\] ]{{1,40}}=|[:=]=?|=>)[ \t]{{0,4}}"
-    r"(?:(?:\w*Secret\w*\()?([\"'])((?:(?!\1)[^\s\\]){10,512}+)\1|([^\s\"'`,;(){}\[\]<>]{10,512}+)(?![^\s\"'`,;}\]]))"
+    r"(?:(?:\w*Secret\w*\()?([\"'])((?:(?!\1)[^\s\\]){10,512})\1|([^\s\"'`,;(){}\[\]<>]{10,512}+)(?![^\s\"'`,;}\]]))"
 )
 _MADE_UP = re.compile(
     r"(?i:change-?me|example|placeholder|planted|your[-_]|x{4}|\*{3}|\.{3}|…)|^[$</.~\[]|^%[(s]|[{}]|\$\(|://"
