@@ -24,23 +24,26 @@ class MemoryStore:
         state = self._young.get(key) or self._state(key, len(limits), now)
         is_allowed, place = True, 0
         counts: list[int] = []
+        after: list[int] = []
         for count, milliseconds in limits:
-            elapsed, before, current = now - state[place], state[place + 1], state[place + 2]
-            if elapsed < 0:
-                elapsed = 0
-            elif elapsed >= 2 * milliseconds:
-                elapsed = before = current = 0
+            begun, before, current = state[place], state[place + 1], state[place + 2]
+            elapsed = now - begun
+            if elapsed >= 2 * milliseconds:
+                begun, elapsed, before, current = now, 0, 0, 0
             elif elapsed >= milliseconds:
-                elapsed, before, current = elapsed - milliseconds, current, 0
+                begun, elapsed, before, current = begun + milliseconds, elapsed - milliseconds, current, 0
+            elif elapsed < 0:
+                elapsed = 0  # a clock that was set back begins no window anew
             if current + before * (milliseconds - elapsed - 1) // milliseconds >= count:
                 is_allowed = False
-            counts += elapsed, before, current
+            counts += elapsed, before, current + 1
+            after += begun, before, current + 1
             place += 3
         if is_allowed:
-            for place in range(0, len(counts), 3):
-                counts[place + 2] += 1
-                begun = max(state[place], now - counts[place])  # a clock that was set back begins no window anew
-                state[place : place + 3] = begun, counts[place + 1], counts[place + 2]
+            state[:] = after
+        else:
+            for place in range(2, len(counts), 3):
+                counts[place] -= 1
         return is_allowed, counts
 
     async def close(self) -> None:
