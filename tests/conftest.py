@@ -1,6 +1,7 @@
 """What every test stands on: a throw-away release of the working tree and what is rendered from it, once."""
 
 import datetime
+import fcntl
 import os
 import shutil
 import subprocess
@@ -121,20 +122,40 @@ def make(folder: Path, *arguments: str, **environment: str) -> subprocess.Comple
     return subprocess.run(command, cwd=folder, env=env, capture_output=True, text=True, check=False)
 
 
-def share(installed: Path, folder: Path) -> Path:
-    """Copy a service that is set up; the copy has the same installed libraries."""
-    shutil.copytree(installed, folder, ignore=shutil.ignore_patterns(".venv", ".mypy_cache"))
-    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
+def share(installed: Path, folder: Path, rendered: Path | None = None) -> Path:
+    """Copy a service, the one that is set up or another; the copy finds the libraries of the one that is.
+
+    It has an environment of its own all the same, so what it installs or removes is nobody else's. What mypy learned of
+    the libraries, which takes it 20 seconds, is shared.
+    """
+    shutil.copytree(rendered or installed, folder, ignore=shutil.ignore_patterns(".venv", ".git"))
+    theirs, mine = installed / ".venv", folder / ".venv"
+    (packages,) = theirs.glob("lib/python*/site-packages")
+    (mine / packages.relative_to(theirs)).mkdir(parents=True)
+    (mine / packages.relative_to(theirs) / "shared.pth").write_text(f"{folder}/src\n{packages}\n")
+    shutil.copy2(theirs / "pyvenv.cfg", mine)
+    (mine / "bin").mkdir()
+    for path in [*(theirs / "bin").iterdir(), theirs / ".mypy"]:
+        (mine / path.relative_to(theirs)).symlink_to(path)
+    (mine / ".ready").touch()
     return folder
 
 
 @pytest.fixture(scope="session")
 def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a default service that is set up. Not to be written: `share` it."""
-    folder = tmp_path_factory.mktemp("installed") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
-    done = make(folder, "setup")
-    assert done.returncode == 0, done.stdout + done.stderr
+    """Return a default service that is set up, the same for all workers. Not to be written: `share` it."""
+    require("make"), require("uv")
+    base = tmp_path_factory.getbasetemp()
+    folder = (base.parent if "PYTEST_XDIST_WORKER" in os.environ else base) / "installed" / "a service"
+    folder.parent.mkdir(exist_ok=True)
+    with (folder.parent / "lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        if not (folder / ".venv/.ready").exists():
+            shutil.rmtree(folder, ignore_errors=True)
+            shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+            done = make(folder, "setup")
+            assert done.returncode == 0, done.stdout + done.stderr
+            (folder / ".venv/.mypy").mkdir()
     return folder
 
 

@@ -1,14 +1,13 @@
 """`make client`: the package it writes is installed, type-checked and used against the running service."""
 
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, Render
+from conftest import ROOT, share
 from serving import run, served
 from tools import require, user_environment
 
@@ -141,11 +140,9 @@ except ServiceError as error:
 
 
 @pytest.fixture(scope="module")
-def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a migrated service with a client beside its code."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("client") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    folder = share(installed, tmp_path_factory.mktemp("client") / "a service")
     run(folder, "make", "migrate")
     assert run(folder, "make", "client").startswith("wrote client: package example_service_client, ")
     return folder

@@ -1,6 +1,5 @@
 """With other features, or without the sample, a service is as good: its checks, and its suite over the socket."""
 
-import shutil
 import subprocess
 from pathlib import Path
 
@@ -18,11 +17,7 @@ SHORT = "tests/chassis/test_laws.py tests/chassis/test_routes.py tests/chassis/t
 @pytest.fixture(params=OTHERS, ids=str)
 def other(request: pytest.FixtureRequest, render: Render, installed: Path, tmp_path: Path) -> Path:
     """Return a service rendered with these features only; its libraries are more than it asks for."""
-    folder = tmp_path / "my service"
-    shutil.copytree(render(features=request.param), folder)
-    (folder / ".venv").symlink_to(installed / ".venv", target_is_directory=True)
-    (installed / ".venv/.ready").touch()
-    return folder
+    return share(installed, tmp_path / "my service", render(features=request.param))
 
 
 def is_green(service: Path, target: str, *arguments: str) -> None:

@@ -213,11 +213,9 @@ def checked(service: Path, **environment: str) -> subprocess.CompletedProcess[st
 
 
 @pytest.fixture(scope="module")
-def released(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def released(render: Render, installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a service that was recorded and released, half as large as the default one. Not to be written."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("contract") / "a service"
-    shutil.copytree(render(features=[]), folder, ignore=shutil.ignore_patterns(".git"))
+    folder = share(installed, tmp_path_factory.mktemp("contract") / "a service", render(features=[]))
     imports = "from typing import Annotated\n"
     change(folder, (ROUTES, imports, imports.replace("Annotated", "Annotated, Literal")), RELEASED)
     change(folder, (SCHEMAS, "from pydantic import Field", "from pydantic import BeforeValidator, Field  # noqa: F401"))

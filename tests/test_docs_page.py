@@ -3,14 +3,13 @@
 import json
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
-from conftest import ROOT, Render
+from conftest import ROOT, Render, share
 from playwright.sync_api import BrowserContext, Locator, Page, expect, sync_playwright
 from serving import ask, run, served
 from tools import require
@@ -21,11 +20,9 @@ ABOUT = (ROOT / f"template/{NAME}.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a service that is set up, with an empty database."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("docs page") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    folder = share(installed, tmp_path_factory.mktemp("docs page") / "a service")
     run(folder, "make", "migrate")
     return folder
 

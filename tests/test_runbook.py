@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 import runbook
-from conftest import ROOT, Render
-from tools import require, user_environment
+from conftest import ROOT, share
+from tools import user_environment
 
 PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
 NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER")
@@ -20,17 +20,13 @@ PROCEDURES = [one.name for page in PAGES for one in runbook.read(page.read_text(
 
 
 @pytest.fixture(scope="module")
-def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def ours(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a service that is set up."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("runbook") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
-    subprocess.run(["make", "setup"], cwd=folder, env=user_environment(), check=True, capture_output=True)
-    return folder
+    return share(installed, tmp_path_factory.mktemp("runbook") / "a service")
 
 
 @pytest.fixture(scope="module", params=["environment", ".env"])
-def service(request: pytest.FixtureRequest, installed: Path) -> tuple[Path, dict[str, str]]:
+def service(request: pytest.FixtureRequest, ours: Path) -> tuple[Path, dict[str, str]]:
     """Return a migrated service and its operator's environment; nothing runs yet.
 
     Port and database are named by the environment, then by `.env` and nowhere else.
@@ -39,16 +35,16 @@ def service(request: pytest.FixtureRequest, installed: Path) -> tuple[Path, dict
         free.bind(("127.0.0.1", 0))
         named = {"PORT": str(free.getsockname()[1]), "SERVER_DRAIN_SECONDS": "0.2"}
     if request.param == ".env":
-        shutil.rmtree(installed / "var")
+        shutil.rmtree(ours / "var")
         named["DATABASE_URL"] = "'sqlite+aiosqlite:///./var/other place/orders.db'"
         named["BACKUP_FOLDER"] = "'var/other copies'"
-        (installed / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
-        (installed / ".env").chmod(0o600)
+        (ours / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
+        (ours / ".env").chmod(0o600)
         named = {}
     environment = {name: value for name, value in user_environment().items() if name not in NAMED}
     environment |= named
-    subprocess.run(["make", "migrate"], cwd=installed, env=environment, check=True, capture_output=True)
-    return installed, environment
+    subprocess.run(["make", "migrate"], cwd=ours, env=environment, check=True, capture_output=True)
+    return ours, environment
 
 
 @pytest.fixture

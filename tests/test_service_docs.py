@@ -12,8 +12,8 @@ from pathlib import Path
 import pytest
 import rendered
 import runbook
-from conftest import ROOT, Render
-from tools import require, user_environment
+from conftest import ROOT, Render, share
+from tools import user_environment
 
 Running = tuple[Path, dict[str, str]]
 
@@ -34,11 +34,9 @@ def free_port() -> str:
 
 
 @pytest.fixture(scope="module")
-def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """Return a service that runs with an empty database, and its environment; its log is `service.log`."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("docs") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    folder = share(installed, tmp_path_factory.mktemp("docs") / "a service")
     running = folder, user_environment(PORT=free_port(), LOG_LEVEL="debug", SERVER_DRAIN_SECONDS="0")
     call(running, "make", "migrate")
     with (folder / "service.log").open("w") as log:

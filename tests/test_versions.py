@@ -6,19 +6,16 @@ import shutil
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, TEAM_TESTS, Render
+from conftest import ROOT, TEAM_TESTS, share
 from serving import ask, run, served
-from tools import require
 
 PAGE = (ROOT / "template/docs/chassis/versions.md").read_text(encoding="utf-8")
 
 
 @pytest.fixture(scope="module")
-def service(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """Return a service with a v2 that was begun from v1, and a v1 that is announced to end."""
-    require("make"), require("uv")
-    folder = tmp_path_factory.mktemp("versions") / "a service"
-    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    folder = share(installed, tmp_path_factory.mktemp("versions") / "a service")
     run(folder, "make", "migrate")
     said = run(folder, ".venv/bin/python", "-m", "app", "api", "new-version")
     assert said.splitlines()[0] == "wrote src/app/api/v2/__init__.py"
