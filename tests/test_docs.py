@@ -9,8 +9,8 @@ import sys
 from pathlib import Path
 
 import ownership
+import pages
 import pytest
-import runbook
 import soak
 import yaml
 from conftest import ROOT, Render, commit_all, git
@@ -51,7 +51,7 @@ def service(render: Render, tmp_path: Path) -> tuple[Path, dict[str, str]]:
     return folder, user_environment(PORT=port, SERVER_DRAIN_SECONDS="0")
 
 
-def ask(service: tuple[Path, dict[str, str]], commands: list[runbook.Command]) -> None:
+def ask(service: tuple[Path, dict[str, str]], commands: list[pages.Command]) -> None:
     """Serve, run the commands of a lesson, stop."""
     folder, environment = service
     make(folder, environment, "migrate")
@@ -63,7 +63,7 @@ def ask(service: tuple[Path, dict[str, str]], commands: list[runbook.Command]) -
             subprocess.run(wait, cwd=folder, env=environment, check=True, capture_output=True)
             for command in commands:
                 command.text = command.text.replace("127.0.0.1:8000", f"127.0.0.1:{environment['PORT']}")
-                problem = runbook.run(command, folder, environment)
+                problem = pages.run(command, folder, environment)
                 assert problem is None, problem
         finally:
             process.send_signal(signal.SIGINT)
@@ -192,8 +192,8 @@ def test_every_decision_is_in_the_index() -> None:
 def test_tutorial_works_as_written(service: tuple[Path, dict[str, str]]) -> None:
     """Every command prints what stands below it, every change applies and is checked, and all of it gets committed."""
     folder, environment = service
-    _, *lessons = runbook.read(page("tutorial/first-service.md"))
-    asked = {lesson.name.partition(".")[0]: lesson.commands for lesson in lessons}
+    lessons = pages.lessons(page("tutorial/first-service.md"))
+    asked = {name.partition(".")[0]: commands for name, commands in lessons.items()}
     locked, priced = re.findall(r"^(git add --all)\ngit commit ", page("tutorial/first-service.md"), re.MULTILINE)[1:]
     ask(service, asked["2"])
     assert git(folder, "status", "--porcelain") == "?? uv.lock\n"
@@ -239,4 +239,4 @@ $ curl -s http://127.0.0.1:8000/v1/notes/2
 {"error":{"type":"/errors/note_not_found",...}
 ```
 """
-    ask(service, runbook.read(lesson)[0].commands)
+    ask(service, pages.commands(lesson))

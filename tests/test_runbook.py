@@ -1,6 +1,6 @@
-"""The runbook of a rendered service does what it says: every command is executed, then every rollback."""
+"""The runbook of a rendered service does what it says: every procedure is run, and taken back to the state before."""
 
-import shutil
+import hashlib
 import socket
 import sqlite3
 import subprocess
@@ -8,73 +8,89 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
+import procedures
 import pytest
-import runbook
 from conftest import ROOT, share
 from tools import user_environment
 
 PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
+NAMES = [one.name for page in PAGES for one in procedures.read(page)]
 NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER")
-NAMES = "SELECT name FROM items ORDER BY name"
-PROCEDURES = [one.name for page in PAGES for one in runbook.read(page.read_text(encoding="utf-8"))]
+ROWS = "SELECT name FROM items ORDER BY name"
+# What a procedure leaves on purpose: copies, notes, logs; and the database, whose rows are compared in its place.
+LEFT = {"var", ".venv", ".work", "uv.lock", "__pycache__"}
+Service = tuple[Path, dict[str, str]]
 
 
-@pytest.fixture(scope="module")
-def ours(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Return a service that is set up."""
-    return share(installed, tmp_path_factory.mktemp("runbook") / "a service")
-
-
-@pytest.fixture(scope="module", params=["environment", ".env"])
-def service(request: pytest.FixtureRequest, ours: Path) -> tuple[Path, dict[str, str]]:
+@pytest.fixture(
+    scope="module",
+    params=[pytest.param("environment", marks=pytest.mark.soak), ".env"],
+)
+def service(request: pytest.FixtureRequest, installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Service:
     """Return a migrated service and its operator's environment; nothing runs yet.
 
-    Port and database are named by the environment, then by `.env` and nowhere else.
+    Port and database are named by the environment, or by `.env` and nowhere else.
     """
+    folder = share(installed, tmp_path_factory.mktemp("runbook") / "a service")
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         named = {"PORT": str(free.getsockname()[1]), "SERVER_DRAIN_SECONDS": "0.2"}
     if request.param == ".env":
-        shutil.rmtree(ours / "var")
         named["DATABASE_URL"] = "'sqlite+aiosqlite:///./var/other place/orders.db'"
         named["BACKUP_FOLDER"] = "'var/other copies'"
-        (ours / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
-        (ours / ".env").chmod(0o600)
+        (folder / ".env").write_text("".join(f"{name}={value}  # set here\n" for name, value in named.items()))
+        (folder / ".env").chmod(0o600)
         named = {}
-    environment = {name: value for name, value in user_environment().items() if name not in NAMED}
-    environment |= named
-    subprocess.run(["make", "migrate"], cwd=ours, env=environment, check=True, capture_output=True)
-    return ours, environment
+    environment = {name: value for name, value in user_environment().items() if name not in NAMED} | named
+    subprocess.run(["make", "migrate"], cwd=folder, env=environment, check=True, capture_output=True)
+    return folder, environment
 
 
-@pytest.fixture
-def procedures(service: tuple[Path, dict[str, str]]) -> Iterator[dict[str, runbook.Procedure]]:
-    """Return the procedures of the rendered pages by name; leave no process behind."""
-    folder, _ = service
-    pages = [path.read_text(encoding="utf-8") for path in sorted((folder / "docs/chassis/runbook").glob("*.md"))]
-    yield {procedure.name: procedure for page in pages for procedure in runbook.read(page)}
-    pid = folder / "var/service.pid"
-    if pid.exists():
-        subprocess.run(["kill", "-KILL", pid.read_text().strip()], check=False)
-        pid.unlink()
+@pytest.fixture(autouse=True)
+def nothing_runs_afterwards(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Leave no process behind."""
+    yield
+    if "service" in request.fixturenames:
+        pid = request.getfixturevalue("service")[0] / "var/service.pid"
+        if pid.exists():
+            subprocess.run(["kill", "-KILL", pid.read_text().strip()], check=False)
+            pid.unlink()
 
 
-def execute(commands: list[runbook.Command], service: tuple[Path, dict[str, str]]) -> list[str]:
-    """Run commands to the first that differs from its page; return what differs."""
-    for command in commands:
-        if problem := runbook.run(command, *service):
-            return [problem]
-    return []
+def runbook(service: Service, *arguments: str, **inputs: str) -> subprocess.CompletedProcess[str]:
+    """Run the program as an operator does."""
+    folder, environment = service
+    command = ["python3", "ops/runbook.py", *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=environment | inputs, capture_output=True, text=True, check=False, timeout=300
+    )
+
+
+def database(folder: Path) -> Path:
+    """Return the file that the service uses."""
+    return next(path for path in (folder / "var/other place/orders.db", folder / "var/app.db") if path.exists())
 
 
 def ask(folder: Path, *statements: str) -> list[str]:
     """Run statements on the service's database; return what the last one finds."""
-    path = next(path for path in (folder / "var/other place/orders.db", folder / "var/app.db") if path.exists())
-    with closing(sqlite3.connect(path)) as database, database:
-        return [row[0] for statement in statements for row in database.execute(statement)]
+    with closing(sqlite3.connect(database(folder))) as connection, connection:
+        return [row[0] for statement in statements for row in connection.execute(statement)]
 
 
-def lost(service: tuple[Path, dict[str, str]]) -> str:
+def state(service: Service) -> dict[str, str]:
+    """Return what a rollback has to bring back: rows, files, keys, and whether the service answers."""
+    folder, environment = service
+    with closing(sqlite3.connect(database(folder))) as connection:
+        found = {"rows": "\n".join(connection.iterdump())}
+    files = [path for path in folder.rglob("*") if not LEFT & set(path.relative_to(folder).parts) and path.is_file()]
+    for path in [*files, *folder.glob("var/keys*.json"), *folder.glob("var/*.pid")]:
+        found[str(path.relative_to(folder))] = hashlib.sha256(path.read_bytes()).hexdigest()
+    command = ["python3", "ops/health.py"]
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    return found | {"health": f"{done.returncode} {done.stdout}"}
+
+
+def lost(service: Service) -> str:
     """Save three items, make a backup, lose two, make another backup, of the damage; return the first one's path."""
     folder, environment = service
     save = (
@@ -92,88 +108,46 @@ def lost(service: tuple[Path, dict[str, str]]) -> str:
     return made[0]
 
 
-@pytest.mark.parametrize("name", PROCEDURES)
-def test_procedure_does_what_its_page_says(
-    name: str, service: tuple[Path, dict[str, str]], procedures: dict[str, runbook.Procedure]
-) -> None:
-    """Each command prints what the page shows; the rollback runs even when the procedure failed half way."""
-    procedure, problems = procedures[name], []
-    if procedure.inputs:
-        assert procedure.inputs == ["BACKUP"], "who rehearses knows a value for no other"
-        service = service[0], service[1] | {"BACKUP": lost(service)}
-    needed = procedures.get(procedure.fields.get("Needs", ""))
-    if needed:
-        problems += execute(needed.commands, service)
-    problems += execute(procedure.commands, service)
-    problems += execute(procedure.rollback, service)
-    if needed:
-        problems += execute(needed.rollback, service)
-    assert not problems, "\n\n".join(problems)
+@pytest.mark.parametrize("name", NAMES)
+def test_procedure_does_what_its_page_says_and_its_rollback_brings_the_state_back(name: str, service: Service) -> None:
+    """Every command prints what the page shows; then nothing is as it was not before."""
+    inputs = {"BACKUP": lost(service)} if name == "Restore" else {}
+    before = state(service)
+    done = runbook(service, "rehearse", name, **inputs)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.endswith(f"ok: {name}\n\n1 of 1 rehearsed, 0 FAIL\n")
+    assert state(service) == before
     if (service[0] / ".env").exists():
         assert not (service[0] / "var/app.db").exists(), "a command took the default for the database in use"
 
 
-def test_restore_brings_back_what_was_lost(
-    service: tuple[Path, dict[str, str]], procedures: dict[str, runbook.Procedure]
-) -> None:
+def test_restore_brings_back_what_was_lost(service: Service) -> None:
     """A backup of the damage is there too, the newest: it is not what comes back; and the rollback takes it back."""
-    folder, environment = service
-    (name,) = procedures["Restore"].inputs
-    named = folder, environment | {name: lost(service)}
-    try:
-        assert execute(procedures["Restore"].commands, named) == []
-        assert ask(folder, NAMES) == ["one", "three", "two"]
-    finally:
-        problems = execute(procedures["Restore"].rollback, named)
-    assert (problems, ask(folder, NAMES), (folder / "var/service.pid").exists()) == ([], ["one"], False)
+    folder, _ = service
+    backup = lost(service)
+    done = runbook(service, "run", "restore", "--yes", BACKUP=backup)
+    assert (done.returncode, ask(folder, ROWS)) == (0, ["one", "three", "two"]), done.stdout + done.stderr
+    assert done.stdout.endswith("\ndone: Restore; it is taken back by: python3 ops/runbook.py back restore\n")
+    back = runbook(service, "back", "restore", "--yes", BACKUP=backup)
+    assert (back.returncode, ask(folder, ROWS)) == (0, ["one"]), back.stdout + back.stderr
+    assert not (folder / "var/service.pid").exists()
 
 
-def test_restore_is_looked_at_before_it_is_done(service: tuple[Path, dict[str, str]]) -> None:
-    """No pasted block both shows what would be replaced and replaces it, and none chooses a file by itself."""
-    page = (service[0] / "docs/chassis/runbook/data.md").read_text(encoding="utf-8")
-    blocks = page.partition("## Restore")[2].partition("\n## ")[0].split("```console")[1:]
-    looks = [number for number, block in enumerate(blocks) if 'FROM="$BACKUP" 2>' in block]
-    does = [number for number, block in enumerate(blocks) if "YES=1 >" in block]
-    assert len(looks) == len(does) == 1
-    assert looks < does
-    assert not [block for block in blocks if "BACKUP=$" in block or "ls var" in block]
+def test_restore_is_looked_at_before_it_is_done(service: Service) -> None:
+    """The operator names the file, and sees what would be replaced before anything is asked or done."""
+    page = procedures.read(service[0] / "docs/chassis/runbook/data.md")
+    (restore,) = [one for one in page if one.name == "Restore"]
+    first = next(place for place, command in enumerate(restore.commands) if command.changes)
+    looks, does = restore.commands[:first], restore.commands[first:]
+    assert [one.name for one in restore.inputs] == ["BACKUP"]
+    assert any('FROM="$BACKUP"' in command.text for command in looks)
+    assert not any("YES=1" in command.text for command in looks)
+    assert "YES=1" in does[0].text
 
 
-def test_procedure_has_every_field(procedures: dict[str, runbook.Procedure]) -> None:
-    """An operator finds owner, occasion, risk, expected result and way back in each procedure."""
-    for procedure in procedures.values():
-        assert all(procedure.fields.get(name) for name in runbook.FIELDS), procedure.name
-
-
-def test_procedure_that_changes_state_has_rollback_commands(procedures: dict[str, runbook.Procedure]) -> None:
-    """What is not `reads only` is taken back by commands, not by prose."""
-    for procedure in procedures.values():
-        assert procedure.commands, procedure.name
-        assert procedure.rollback or procedure.fields["Risk"].startswith("reads only"), procedure.name
-
-
-@pytest.mark.parametrize(
-    ("expected", "output", "is_good"),
-    [
-        (["ready: ..."], "ready: here\n", True),
-        (["ready: ..."], "not ready: here\n", False),
-        (["ready: ..."], "ready: here\nand more\n", False),
-        (["..."], "", True),
-        (["...", "last"], "one\ntwo\nlast\n", True),
-        (["...", "last"], "last\nmore\n", False),
-        ([], "surprise\n", False),
-        (["a.b"], "axb\n", False),
-    ],
-)
-def test_expected_output_matches_as_the_grammar_says(expected: list[str], output: str, is_good: bool) -> None:
-    """`...` stands for any text in a line and, alone, for any lines; everything else is literal."""
-    assert runbook.fits(expected, output) is is_good
-
-
-def test_wrong_exit_status_is_reported(tmp_path: Path) -> None:
-    """A command that prints the right thing and fails is a failure, shown with its line."""
-    page = runbook.read("## Fail\n```console\n$ echo good; exit 3\ngood\n```\n")
-    problem = runbook.run(page[0].commands[0], tmp_path, user_environment())
-    assert problem is not None
-    assert "line 3:" in problem
-    assert "[3]" in problem
+def test_pages_as_rendered_have_no_fault(service: Service) -> None:
+    """`make runbook ARGS=lint` says how many procedures there are."""
+    done = subprocess.run(
+        ["make", "-s", "runbook", "ARGS=lint"], cwd=service[0], env=service[1], capture_output=True, text=True
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, f"{len(NAMES)} procedures, no fault\n", "")

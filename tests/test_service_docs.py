@@ -9,9 +9,9 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import pages
 import pytest
 import rendered
-import runbook
 from conftest import ROOT, Render, share
 from tools import user_environment
 
@@ -71,9 +71,9 @@ def test_readme_answers_are_what_the_service_sends(service: Running) -> None:
     """Each curl command of the README and of the features' pages prints exactly what stands below it."""
     told = f"{page(service, 'README.md')}\n{of_features(service)}"
     asked = told.replace("127.0.0.1:8000", f"127.0.0.1:{service[1]['PORT']}")
-    commands = [command for part in runbook.read(asked) for command in part.commands]
+    commands = pages.commands(asked)
     assert len(commands) == 6
-    assert not [problem for command in commands if (problem := runbook.run(command, *service))]
+    assert not [problem for command in commands if (problem := pages.run(command, *service))]
 
 
 def test_every_setting_is_documented_with_its_default(service: Running) -> None:

@@ -1,0 +1,214 @@
+"""Reads the pages of the runbook. Standard library only.
+
+A page: `## Name`, fields `- **Owner:** …` (those above the first procedure hold for all), commands in ```console
+blocks, and in ```console rollback blocks what takes them back. Of a procedure that changes something, ```console look
+blocks only read. In a block `$ ` begins a command and `> ` continues it; the rest is what it prints: `...` stands for
+any text in a line or, alone, for any lines; a last `[n]` is the exit status where it is not 0.
+"""
+
+import re
+from dataclasses import dataclass, field
+from pathlib import Path
+
+FIELDS = ("Owner", "When", "Risk", "Expected", "Rollback")
+OTHERS = ("Needs", "Rehearsed", "Input", "Secret")
+FOLDERS = (Path("docs/chassis/runbook"), Path("docs/runbook"))
+FIELD = re.compile(r"- \*\*(\w+):\*\* *(.*)")
+INPUT = re.compile(r"`([A-Z][A-Z0-9_]*)` like `([^`]+)`(?:[:,] *(.*))?")
+
+
+class MalformedError(Exception):
+    """A file that is to be read here cannot be: file, line, what was expected."""
+
+    def __init__(self, path: Path, line: int, message: str) -> None:
+        super().__init__(f"{path}:{line}: {message}")
+
+
+@dataclass
+class Command:
+    """One command: its line in the page, the text that stands above it, what it should print, its exit status."""
+
+    line: int
+    text: str
+    changes: bool
+    above: str = ""
+    expected: list[str] = field(default_factory=list)
+    status: int = 0
+
+
+@dataclass
+class Input:
+    """A variable of the commands that the operator gives; `pattern` must match all of it."""
+
+    name: str
+    pattern: str
+    meaning: str
+    is_secret: bool
+
+
+@dataclass
+class Procedure:
+    """One `## Name` of a page."""
+
+    path: Path
+    line: int
+    name: str
+    fields: dict[str, str]
+    inputs: list[Input] = field(default_factory=list)
+    commands: list[Command] = field(default_factory=list)
+    rollback: list[Command] = field(default_factory=list)
+    text: str = ""
+
+    @property
+    def changes(self) -> bool:
+        """Whether it changes something."""
+        return not self.fields.get("Risk", "").startswith("reads only")
+
+    @property
+    def needs(self) -> list[str]:
+        """Names of the procedures that must have been done before."""
+        return [name.strip() for name in self.fields.get("Needs", "").split(",") if name.strip()]
+
+
+def anchor(heading: str) -> str:
+    """The anchor of a heading, as the sites that show Markdown make it."""
+    return re.sub(r"[^\w\- ]", "", heading.strip().lower()).replace(" ", "-")
+
+
+def pages(folders: tuple[Path, ...] = FOLDERS) -> list[Path]:
+    """The pages of the runbook."""
+    return [path for folder in folders for path in sorted(folder.glob("*.md")) if path.name != "README.md"]
+
+
+def read(path: Path) -> list[Procedure]:
+    """The procedures of a page, in order.
+
+    Raises:
+        MalformedError: the page does not follow the grammar.
+        OSError: it cannot be read.
+    """
+    try:
+        return parse(path, path.read_text(encoding="utf-8"))
+    except UnicodeDecodeError as error:
+        raise MalformedError(path, 1, f"is no UTF-8 at byte {error.start}; expected a page of text") from None
+
+
+def parse(path: Path, text: str) -> list[Procedure]:
+    """The procedures of the text of a page; raises as `read` does."""
+    page = _Page(path)
+    for number, line in enumerate(text.splitlines(), 1):
+        page.take(number, line)
+    if page.fence:
+        raise MalformedError(path, page.opened, "a block that never ends; expected a line ``` below it")
+    return page.procedures
+
+
+def read_all(folders: tuple[Path, ...] = FOLDERS) -> list[Procedure]:
+    """The procedures of every page, ours and then theirs; a README.md has none. Raises as `read` does."""
+    return [one for path in pages(folders) for one in read(path)]
+
+
+class _Page:
+    """A page as far as it is read."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.procedures: list[Procedure] = []
+        self.common: dict[str, str] = {}
+        self.fence, self.opened, self.kind = "", 0, ""
+        self.last = ""  # the field that an indented line continues
+        self.above: list[str] = []
+        self.block: list[Command] = []
+
+    def take(self, number: int, line: str) -> None:
+        """Read one line."""
+        if line.startswith("## ") and not self.fence:
+            name = line[3:].strip()
+            self.procedures.append(Procedure(self.path, number, name, dict(self.common)))
+            self.above, self.last = [], ""
+        if self.procedures:
+            self.procedures[-1].text += line + "\n"
+        if self.fence:
+            self._in_block(number, line)
+        elif found := re.match(r"(`{3,}|~{3,}) *(.*)", line):
+            self.fence, self.opened = found[1], number
+            self._open(number, found[2].split())
+        elif found := FIELD.match(line):
+            self._field(number, found[1], found[2].strip())
+        elif self.last and line.startswith("  ") and line.strip():
+            self._fields[self.last] += " " + line.strip()
+        else:
+            self.last = ""
+            self.above += [line] if self.procedures and not line.startswith("#") else []
+
+    @property
+    def _fields(self) -> dict[str, str]:
+        return self.procedures[-1].fields if self.procedures else self.common
+
+    def _field(self, number: int, name: str, value: str) -> None:
+        if name not in FIELDS + OTHERS:
+            known = ", ".join(FIELDS + OTHERS)
+            raise MalformedError(self.path, number, f"a field called {name}; expected one of {known}")
+        self.last = name
+        if name in {"Input", "Secret"}:
+            self._input(number, name, value)
+            self.last = ""
+            return
+        if self.procedures and name in self.procedures[-1].fields and name not in self.common:
+            raise MalformedError(self.path, number, f"a second {name}; expected one in a procedure")
+        self._fields[name] = value
+
+    def _input(self, number: int, name: str, value: str) -> None:
+        found = INPUT.match(value)
+        if not found or not self.procedures:
+            raise MalformedError(
+                self.path, number, f"{name} is not to be read; expected `NAME` like `PATTERN`: what it is"
+            )
+        try:
+            re.compile(found[2])
+        except re.error as error:
+            raise MalformedError(self.path, number, f"{found[1]} is like no pattern: {error}") from None
+        self.procedures[-1].inputs.append(Input(found[1], found[2], found[3] or "", name == "Secret"))
+
+    def _open(self, number: int, words: list[str]) -> None:
+        self.last, self.kind = "", ""
+        if words[:1] != ["console"]:
+            return
+        self.kind = " ".join(words[1:]) or "do"
+        if self.kind not in {"do", "look", "rollback"}:
+            raise MalformedError(
+                self.path, number, f"a block called {self.kind}; expected console, console look or console rollback"
+            )
+        if not self.procedures:
+            raise MalformedError(self.path, number, "commands above the first procedure; expected ## Name before them")
+        procedure = self.procedures[-1]
+        self.block = procedure.rollback if self.kind == "rollback" else procedure.commands
+
+    def _in_block(self, number: int, line: str) -> None:
+        if line.rstrip() == self.fence:
+            self.fence, self.above = "", []
+        elif not self.kind:
+            return
+        elif line.startswith(self.fence):
+            raise MalformedError(
+                self.path, number, f"a block in that of line {self.opened}, which has no end before it"
+            )
+        elif line.startswith("$ "):
+            changes = self.kind == "rollback" or (self.kind == "do" and self.procedures[-1].changes)
+            self.block.append(Command(number, line[2:], changes, "\n".join(self.above).strip()))
+            self.above = []
+        elif not self.block or self.block[-1].line < self.opened:
+            raise MalformedError(self.path, number, "a line above the first command; expected `$ ` and a command")
+        elif line.startswith("> ") and not self.block[-1].expected:
+            self.block[-1].text += "\n" + line[2:]
+        elif found := re.fullmatch(r"\[(\d{1,3})\]", line):
+            self.block[-1].status = int(found[1])
+        else:
+            self.block[-1].expected.append(line)
+
+
+def fits(expected: list[str], output: str) -> bool:
+    """Whether `output` is what the page promises."""
+    escaped = (re.escape(line).replace(r"\.\.\.", ".*") + r"\n" for line in expected)
+    pattern = "".join(r"(?:.*\n)*?" if line == r".*\n" else line for line in escaped)
+    return re.fullmatch(pattern, output.rstrip() + "\n" if output.strip() else "") is not None

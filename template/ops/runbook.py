@@ -1,0 +1,188 @@
+"""The runbook at work. Standard library only: it is for the night when nothing else runs.
+
+Usage: python3 ops/runbook.py                            lists the procedures
+       python3 ops/runbook.py show NAME                  prints one; NAME may be an alert, or a part of the name
+       python3 ops/runbook.py run NAME [--dry] [--yes]   runs one; asks before each step that changes something
+       python3 ops/runbook.py back NAME [--dry] [--yes]  runs its rollback alone
+       python3 ops/runbook.py rehearse [NAME …]          runs one or all with what they need, and takes all of it back
+       python3 ops/runbook.py lint                       says what is wrong with the pages
+       python3 ops/runbook.py journal                    shows what was run, when, by whom
+Exit codes: 0 good, 1 a step did not do what its page says, or the pages have faults, 2 wrong use or not to be read.
+"""
+
+import argparse
+import getpass
+import os
+import re
+import sys
+from collections.abc import Iterator
+from itertools import groupby
+
+from alerts import alerts
+from procedures import Input, MalformedError, Procedure, anchor, read_all
+from runbook_lint import faults
+from stepping import Run, journal
+
+REHEARSAL_SECONDS = 120.0
+
+
+class RefusedError(Exception):
+    """Wrong use: what was found, what is expected."""
+
+
+def named(procedures: list[Procedure], name: str) -> Procedure:
+    """The one procedure of that name, of that alert, or with that in its name.
+
+    Raises:
+        RefusedError: none has it, or several have.
+    """
+    links = [alert.runbook for alert in alerts() if alert.name == name]
+    wanted = anchor((links or [name])[0].rpartition("#")[2])
+    exact = [one for one in procedures if anchor(one.name) == wanted]
+    found = exact or [one for one in procedures if wanted in anchor(one.name)]
+    if len(found) == 1:
+        return found[0]
+    names = ", ".join(repr(one.name) for one in found or procedures)
+    raise RefusedError(f"{name!r} names {len(found) or 'no'} procedures; expected one of {names}")
+
+
+def given(inputs: list[Input], *, may_ask: bool) -> dict[str, str]:
+    """What the operator gives: the environment's, else asked for.
+
+    Raises:
+        RefusedError: one is missing, or not like its pattern.
+    """
+    values = {}
+    for one in inputs:
+        value = os.environ.get(one.name, "")
+        if not value and may_ask:
+            question = f"{one.name} ({one.meaning}): " if one.meaning else f"{one.name}: "
+            value = getpass.getpass(question) if one.is_secret else input(question)
+        if not re.fullmatch(one.pattern, value):
+            found = "none" if not value else "another" if one.is_secret else repr(value)
+            raise RefusedError(f"{one.name}: found {found}, expected {one.meaning or 'a value'}, like {one.pattern}")
+        values[one.name] = value
+    return values
+
+
+def asked(question: str) -> str:
+    """An operator's answer: y, s or q; Ctrl-C and the end of input are q."""
+    while True:
+        try:
+            answer = input(question).strip().lower()[:1]
+        except (EOFError, KeyboardInterrupt):
+            print()
+            return "q"
+        if answer in {"y", "s", "q"}:
+            return answer
+
+
+def tell(procedure: Procedure) -> None:
+    """Print what the operator must know before the first step."""
+    print(f"{procedure.name} ({procedure.path}:{procedure.line})")
+    for name, value in procedure.fields.items():
+        print(f"  {name}: {value}")
+    sys.stdout.flush()
+
+
+def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
+    """Run it, or its rollback; after a step that failed its rollback follows."""
+    tell(procedure)
+    commands = procedure.rollback if back else procedure.commands
+    if not commands:
+        raise RefusedError(f"{procedure.name!r} has no commands for that; {procedure.fields.get('Rollback', '')}")
+    if dry:
+        for number, command in enumerate(commands, 1):
+            print("\n".join(filter(None, ["", command.above, f"step {number} of {len(commands)}: {command.text}"])))
+        return 0
+    is_person = sys.stdin.isatty()
+    if not (yes or is_person) and any(command.changes for command in commands):
+        raise RefusedError("before each step that changes something you are asked, and nobody answers; --yes does all")
+    one = Run(procedure, given(procedure.inputs, may_ask=is_person), None if yes else asked)
+    if back:
+        return 0 if one.take_back() else 1
+    if one.do():
+        back_by = f"; it is taken back by: python3 ops/runbook.py back {anchor(procedure.name)}"
+        print(f"\ndone: {procedure.name}{back_by if one.has_changed else ''}")
+        return 0
+    if not one.has_changed:
+        print("\nnot done; nothing was changed")
+    elif one.take_back():
+        print("\nnot done; taken back")
+    else:
+        print("\nnot done, and not taken back as the page says: look at every step above")
+    return 1
+
+
+def rehearse(procedures: list[Procedure], names: list[str]) -> int:
+    """Run each with what it needs, then take all of it back; what only a person can rehearse is counted."""
+    chosen = [named(procedures, name) for name in names] or procedures
+    by_hand = [one for one in chosen if "Rehearsed" in one.fields]
+    bad = []
+    for procedure in (one for one in chosen if one not in by_hand):
+        tell(procedure)
+        all_of_it = [*(named(procedures, name) for name in procedure.needs), procedure]
+        runs = [Run(one, given(one.inputs, may_ask=False), seconds=REHEARSAL_SECONDS) for one in all_of_it]
+        is_good = all(one.do() for one in runs)
+        for one in reversed(runs):
+            is_good = one.take_back() and is_good
+        bad += [] if is_good else [procedure.name]
+        print(f"{'ok' if is_good else 'FAIL'}: {procedure.name}\n", flush=True)
+    print(f"{len(chosen) - len(by_hand)} of {len(chosen)} rehearsed, {len(bad)} FAIL")
+    for one in by_hand:
+        print(f"  {one.name}: {one.fields['Rehearsed']}")
+    return 1 if bad else 0
+
+
+def listing(procedures: list[Procedure]) -> Iterator[str]:
+    """Every procedure with its occasion, by page."""
+    for path, of_page in groupby(procedures, key=lambda one: one.path):
+        yield f"\n{path}"
+        yield from (f"  {one.name}: {one.fields.get('When', '')}" for one in of_page)
+    yield '\nto see one: make runbook SHOW="name"; to run it: make runbook RUN="name"'
+
+
+def told(verb: str, procedures: list[Procedure]) -> int:
+    """Print what `verb` asks for and return the exit code."""
+    if verb == "lint":
+        found = faults(procedures)
+        print("\n".join(found) or f"{len(procedures)} procedures, no fault")
+        return 1 if found else 0
+    if verb == "journal":
+        for line in journal():
+            is_good = "as expected" if line["as_expected"] else "NOT as expected"
+            print(line["time"], line["who"], line["page"], line["part"], line["command"], is_good, sep="  ")
+        return 0
+    print("\n".join(listing(procedures)).lstrip("\n"))
+    return 0
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Do what the command line says; returns the exit code."""
+    parser = argparse.ArgumentParser(description="List, show, run and check the procedures of the runbook.")
+    verbs = parser.add_subparsers(dest="verb")
+    for verb in ("list", "lint", "journal"):
+        verbs.add_parser(verb)
+    for verb in ("show", "run", "back"):
+        verbs.add_parser(verb).add_argument("name", help="a procedure, an alert, or a part of a procedure's name")
+    for verb in ("run", "back"):
+        verbs.choices[verb].add_argument("--dry", action="store_true", help="print the steps and run none")
+        verbs.choices[verb].add_argument("--yes", action="store_true", help="ask nothing")
+    verbs.add_parser("rehearse").add_argument("names", nargs="*")
+    options = parser.parse_args(arguments)
+    try:
+        procedures = read_all()
+        if options.verb == "show":
+            print(named(procedures, options.name).text.rstrip())
+            return 0
+        if options.verb in {"run", "back"}:
+            procedure = named(procedures, options.name)
+            return run(procedure, back=options.verb == "back", dry=options.dry, yes=options.yes)
+        return rehearse(procedures, options.names) if options.verb == "rehearse" else told(options.verb, procedures)
+    except (MalformedError, RefusedError, OSError) as error:
+        print(error, file=sys.stderr)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(main())

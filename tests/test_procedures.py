@@ -1,0 +1,376 @@
+"""The program of the runbook: its grammar, its lint, what it asks, what it takes back, what it writes down."""
+
+import json
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import procedures
+import pytest
+from conftest import ROOT
+
+PAGE = """# Runbook: boxes
+
+- **Owner:** Box team
+
+## Open the box
+
+- **When:** somebody wants what
+  is in it; see [the other page](other.md#look).
+- **Risk:** changes state: the box is open.
+- **Expected:** it is open.
+- **Rollback:** close it.
+
+Look first:
+
+```console look
+$ test ! -e box && echo closed
+closed
+```
+
+Now open it:
+
+```console
+$ touch box
+$ make boxes
+opened ...
+```
+
+```console rollback
+$ rm -f box
+$ ls box 2>&1
+ls: ...
+[2]
+```
+"""
+OTHER = """# Other
+
+## Look
+
+- **Owner:** Box team
+- **When:** always.
+- **Risk:** reads only.
+- **Expected:** a word.
+- **Rollback:** none needed.
+
+```console
+$ echo word
+word
+```
+"""
+MAKEFILE = "##@ Operations\n\nboxes:  ## Open\n\t@echo opened it\n"
+RULES = """groups:
+  - name: boxes
+    rules:
+      - alert: BoxClosed
+        expr: up == 0
+        labels: {severity: page}
+        labels:
+          owner: Box team
+        annotations:
+          runbook: docs/runbook/boxes.md#open-the-box
+"""
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    """Return a folder with two pages, a Makefile and an alert."""
+    for name, text in {
+        "docs/runbook/boxes.md": PAGE,
+        "docs/runbook/other.md": OTHER,
+        "docs/runbook/README.md": "# How\n\n## Not a procedure\n",
+        "Makefile": MAKEFILE,
+        "deploy/monitoring/boxes.yml": RULES,
+    }.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text(text)
+    return tmp_path
+
+
+def runbook(folder: Path, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+    """Run the program where nobody answers questions."""
+    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), *arguments]
+    return subprocess.run(
+        command, cwd=folder, env=os.environ | environment, stdin=subprocess.DEVNULL, capture_output=True, text=True,
+        check=False, timeout=60,
+    )  # fmt: skip
+
+
+def answered(folder: Path, answers: str, *arguments: str) -> tuple[int, str]:
+    """Run the program for a person at a terminal who types these answers; return status and what was printed."""
+    person, terminal = pty.openpty()
+    os.write(person, answers.encode())
+    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), *arguments]
+    done = subprocess.run(command, cwd=folder, stdin=terminal, capture_output=True, text=True, check=False, timeout=60)
+    os.close(person), os.close(terminal)
+    return done.returncode, done.stdout + done.stderr
+
+
+def edit(folder: Path, old: str, new: str, name: str = "docs/runbook/boxes.md") -> None:
+    """Replace a text that stands once in a file."""
+    text = (folder / name).read_text()
+    assert text.count(old) == 1, old
+    (folder / name).write_text(text.replace(old, new))
+
+
+def journal(folder: Path) -> list[dict]:
+    """Return the lines of the journal."""
+    path = folder / "var/journal.jsonl"
+    return [json.loads(line) for line in path.read_text().splitlines()] if path.exists() else []
+
+
+@pytest.mark.parametrize(
+    ("expected", "output", "is_good"),
+    [
+        (["ready: ..."], "ready: here\n", True),
+        (["ready: ..."], "not ready: here\n", False),
+        (["ready: ..."], "ready: here\nand more\n", False),
+        (["..."], "", True),
+        (["...", "last"], "one\ntwo\nlast\n", True),
+        (["...", "last"], "last\nmore\n", False),
+        ([], "surprise\n", False),
+        (["a.b"], "axb\n", False),
+    ],
+)
+def test_expected_output_matches_as_the_grammar_says(expected: list[str], output: str, is_good: bool) -> None:
+    """`...` stands for any text in a line and, alone, for any lines; everything else is literal."""
+    assert procedures.fits(expected, output) is is_good
+
+
+def test_good_pages_are_listed_shown_and_without_fault(folder: Path) -> None:
+    """A procedure is found by its name, a part of it, or its alert; a field goes on in the next line."""
+    listed = runbook(folder)
+    assert "  Open the box: somebody wants what is in it; see [the other page](other.md#look).\n" in listed.stdout
+    assert "Not a procedure" not in listed.stdout
+    shown = {runbook(folder, "show", name).stdout for name in ("Open the box", "box", "BoxClosed", "open-the-box")}
+    assert shown == {PAGE[PAGE.index("## Open") :]}
+    assert runbook(folder, "lint").stdout == "2 procedures, no fault\n"
+    for name, words in {"o": "names 2 procedures", "lid": "names no procedures"}.items():
+        refused = runbook(folder, "show", name)
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert words in refused.stderr
+        assert "expected one of 'Open the box', 'Look'" in refused.stderr
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("opened ...\n```\n", "opened ...\n", "27: a block in that of line 22, which has no end before it"),
+        ("[2]\n```\n", "[2]\n", "28: a block that never ends; expected a line ``` below it"),
+        ("console rollback", "console back", "28: a block called back; expected console, console look or console r"),
+        ("- **When:**", "- **Wehn:**", "7: a field called Wehn; expected one of Owner, When, "),
+        ("- **Risk:**", "- **When:** now.\n- **Risk:**", "9: a second When; expected one in a procedure"),
+        ("$ touch box", "touch box", "23: a line above the first command; expected `$ ` and a command"),
+        ("- **When:**", "- **Input:** BOX\n- **When:**", "7: Input is not to be read; expected `NAME` like `PATTERN`"),
+        ("- **When:**", "- **Input:** `BOX` like `(`\n- **When:**", "7: BOX is like no pattern: missing )"),
+        ("# Runbook: boxes\n", "```console\n", "1: commands above the first procedure; expected ## Name"),
+        ("Box team", "Box \udcff team", "1: is no UTF-8 at byte 35; expected a page of text"),
+    ],
+)
+def test_malformed_page_is_one_message_and_nothing_is_run(folder: Path, old: str, new: str, told: str) -> None:
+    """File, line, what is expected; exit status 2, whatever was asked for."""
+    assert PAGE.count(old) == 1
+    (folder / "docs/runbook/boxes.md").write_text(PAGE.replace(old, new), errors="surrogateescape")
+    for arguments in (["lint"], [], ["run", "look", "--yes"]):
+        done = runbook(folder, *arguments)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        assert done.stderr.startswith(f"docs/runbook/boxes.md:{told}")
+    assert journal(folder) == []
+
+
+DAY = datetime.now(UTC).date()
+WHEN = "- **When:** somebody"
+REHEARSED = "- **Rehearsed:** by hand {}\n" + WHEN
+
+
+FAULTS = {
+    "docs/runbook/boxes.md": [
+        ("- **Owner:** Box team\n", "", "boxes.md:4: 'Open the box' has no Owner; expected a line - **Owner:** …"),
+        ("- **When:** somebody wants what\n  is in it; see [the other page](other.md#look).\n", "", "has no When"),
+        ("close it.", "", "boxes.md:5: 'Open the box' has no Rollback"),
+        (
+            "changes state: the",
+            "the",
+            "boxes.md:5: 'Open the box' has the risk 'the box is open.'; expected it to begin",
+        ),
+        ("console rollback", "sh", "boxes.md:5: 'Open the box' changes state, and no command takes it back; expected"),
+        ("$ make boxes", "$ [ -e lid ] || make -s crates", "boxes.md:24: make crates is no target; `make help` shows"),
+        ("$ make boxes", "$ true", "Makefile: no procedure uses make boxes, one of Operations; expected a page"),
+        ("other.md#look", "others.md", "boxes.md:8: links to others.md, which is not there; expected a file"),
+        ("other.md#look", "other.md#lock", "boxes.md:8: links to other.md#lock, and other.md has no such heading"),
+        (WHEN, REHEARSED.format(DAY - timedelta(days=91)), "boxes.md:5: 'Open the box' was rehearsed by hand on 2"),
+        (WHEN, REHEARSED.format(DAY + timedelta(days=2)), "boxes.md:5: 'Open the box' was rehearsed 'by hand 2"),
+        (WHEN, REHEARSED.format("2026-13-01"), "'by hand 2026-13-01'; expected `by hand` and the day, such as by"),
+    ],
+    "docs/runbook/other.md": [
+        ("## Look", "## Open the box", "other.md:3: 'Open the box' is the name of docs/runbook/boxes.md:5 too"),
+        (
+            "- **When:** always",
+            "- **Needs:** Start\n- **When:** always",
+            "other.md:3: 'Look' needs 'Start', which no page",
+        ),
+        ("$ echo word\nword\n", "", "other.md:3: 'Look' has no command; expected a block of ```console"),
+        (
+            "- **When:** always",
+            "- **Input:** `BOX` like `.+`\n- **When:** always",
+            "'Look' asks for BOX, and no command",
+        ),
+    ],
+    "Makefile": [("boxes:", "crates:", "docs/runbook/boxes.md:24: make boxes is no target; `make help` shows which")],
+    "deploy/monitoring/boxes.yml": [
+        ("#open-the-box", "#shut", "boxes.yml:4: BoxClosed leads to docs/runbook/boxes.md#shut, where no procedure is"),
+        (
+            "runbook:",
+            "page:",
+            "boxes.yml:4: BoxClosed leads nowhere; expected an annotation runbook such as docs/runbook",
+        ),
+        ("owner:", "team:", "boxes.yml:4: BoxClosed has no owner; expected a label owner"),
+    ],
+}
+
+
+@pytest.mark.parametrize(
+    ("name", "old", "new", "told"), [(name, *fault) for name, found in FAULTS.items() for fault in found]
+)
+def test_fault_of_a_page_is_told_with_its_line(folder: Path, name: str, old: str, new: str, told: str) -> None:
+    """Each alone is found, and makes `lint` end with 1; a rehearsal by hand of these days is none."""
+    edit(folder, WHEN, REHEARSED.format(DAY - timedelta(days=89)))
+    assert runbook(folder, "lint").returncode == 0
+    edit(folder, REHEARSED.format(DAY - timedelta(days=89)), WHEN)
+    edit(folder, old, new, name)
+    done = runbook(folder, "lint")
+    assert done.returncode == 1
+    assert told in done.stdout
+
+
+def test_run_asks_before_each_step_that_changes_something(folder: Path) -> None:
+    """Steps that only look are done at once; yes, skip and quit do what they say; q is followed by the rollback."""
+    status, said = answered(folder, "y\ny\n", "run", "box")
+    assert (status, (folder / "box").exists(), said.count("run it?")) == (0, True, 2)
+    assert "Now open it:\n\nstep 2 of 3: touch box\n" in said
+    assert said.endswith("\ndone: Open the box; it is taken back by: python3 ops/runbook.py back open-the-box\n")
+    (folder / "box").unlink()
+    assert answered(folder, "s\nwhat\ny\n", "run", "box")[0] == 0
+    assert not (folder / "box").exists()
+    status, said = answered(folder, "q\n", "run", "box")
+    assert (status, said.splitlines()[-1]) == (1, "not done; nothing was changed")
+    status, said = answered(folder, "y\nq\ny\ny\n", "run", "box")
+    assert (status, (folder / "box").exists(), said.endswith("\nnot done; taken back\n")) == (1, False, True)
+
+
+def test_rollback_follows_a_step_that_failed_and_goes_on_behind_one_that_fails(folder: Path) -> None:
+    """All of it, so that the next procedure begins where the last one did; the exit status says that it failed."""
+    edit(folder, "opened ...", "closed ...")
+    done = runbook(folder, "run", "box", "--yes")
+    assert (done.returncode, (folder / "box").exists()) == (1, False)
+    assert (
+        "not what docs/runbook/boxes.md:24 says; expected\n    closed ...\n    [0]\nfound\n    opened it\n    [0]"
+        in done.stdout
+    )
+    assert done.stdout.endswith("\nnot done; taken back\n")
+    assert [(line["part"], line["status"], line["as_expected"]) for line in journal(folder)] == [
+        ("do", 0, True), ("do", 0, True), ("do", 0, False), ("rollback", 0, True), ("rollback", 2, True),
+    ]  # fmt: skip
+    edit(folder, "$ rm -f box", "$ false\n$ rm -f box")
+    done = runbook(folder, "run", "box", "--yes")
+    assert (done.returncode, (folder / "box").exists()) == (1, False)
+    assert done.stdout.endswith("\nnot done, and not taken back as the page says: look at every step above\n")
+
+
+def test_step_that_is_interrupted_failed_and_what_it_left_in_the_background_stays(folder: Path) -> None:
+    """Ctrl-C ends the command, not the runbook: the rollback is asked for."""
+    edit(folder, "$ make boxes", "$ sleep 60 & echo $! >pid; sleep 60")
+    person, terminal = pty.openpty()
+    os.write(person, b"y\ny\n")
+    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
+    with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
+        while not (folder / "pid").exists():
+            time.sleep(0.05)
+        process.send_signal(signal.SIGINT)
+        os.write(person, b"y\ny\n")
+        said, _ = process.communicate(timeout=60)
+    os.close(person), os.close(terminal)
+    left = int((folder / "pid").read_text())
+    os.kill(left, signal.SIGKILL)  # and it was there
+    assert (process.returncode, (folder / "box").exists()) == (1, False)
+    assert "found\n    [130]\n" in said
+    assert said.endswith("\nnot done; taken back\n")
+
+
+def test_nothing_is_run_where_nobody_can_answer(folder: Path) -> None:
+    """Or with --dry, which shows every step; what only looks needs no answer."""
+    done = runbook(folder, "run", "box")
+    assert (done.returncode, journal(folder)) == (2, [])
+    assert done.stderr.endswith("and nobody answers; --yes does all\n")
+    dry = runbook(folder, "run", "box", "--dry")
+    assert (dry.returncode, journal(folder), (folder / "box").exists()) == (0, [], False)
+    assert "\nLook first:\nstep 1 of 3: test ! -e box && echo closed\n" in dry.stdout
+    assert runbook(folder, "run", "look").returncode == 0
+
+
+def test_input_is_asked_for_and_held_to_its_pattern(folder: Path) -> None:
+    """The environment's or the person's; one that does not fit is told with what is expected, and nothing is run."""
+    edit(folder, "- **When:**", "- **Input:** `BOX` like `box-\\d+`: which box\n- **When:**")
+    edit(folder, "$ touch box", '$ touch "$BOX"')
+    for value, found in {"": "none", "box-1; rm": "'box-1; rm'"}.items():
+        done = runbook(folder, "run", "box", "--yes", BOX=value)
+        assert (done.returncode, done.stderr) == (2, f"BOX: found {found}, expected which box, like box-\\d+\n")
+    assert journal(folder) == []
+    status, said = answered(folder, "box-2\ny\ny\n", "run", "box")
+    assert (status, (folder / "box-2").exists(), "BOX (which box): " in said) == (0, True, True)
+    assert {line["inputs"]["BOX"] for line in journal(folder)} == {"box-2"}
+
+
+def test_secret_is_shown_nowhere(folder: Path) -> None:
+    """Neither where a command prints it, nor in what differs, nor in the journal, nor when it does not fit."""
+    edit(folder, "- **When:**", "- **Secret:** `LID` like `\\w{4,}`: the word\n- **When:**")
+    edit(folder, "$ make boxes", '$ echo "opened by $LID" && test ${#LID} = 6 && touch "$LID"')
+    done = runbook(folder, "run", "box", "--yes", LID="sesame")
+    assert (done.returncode, (folder / "sesame").exists()) == (0, True)
+    edit(folder, "opened ...", "closed")
+    (folder / "box").unlink()
+    wrong = runbook(folder, "run", "box", "--yes", LID="sesame")
+    refused = runbook(folder, "run", "box", "--yes", LID="ses")
+    assert (wrong.returncode, refused.returncode) == (1, 2)
+    assert "opened by [hidden]" in wrong.stdout
+    for text in (done.stdout, wrong.stdout, wrong.stderr, (folder / "var/journal.jsonl").read_text(), refused.stderr):
+        assert "ses" not in text
+
+
+def test_journal_tells_who_did_what_when_and_a_bad_line_of_it_stops_no_procedure(folder: Path) -> None:
+    """A line that a crash cut off stays alone; to read it is refused with file and line."""
+    assert runbook(folder, "run", "look").returncode == 0
+    told = runbook(folder, "journal")
+    assert told.returncode == 0
+    assert told.stdout.endswith("  docs/runbook/other.md:12  do  echo word  as expected\n")
+    with (folder / "var/journal.jsonl").open("a") as file:
+        file.write('{"time": "2026-')
+    assert runbook(folder, "run", "look").returncode == 0
+    assert len((folder / "var/journal.jsonl").read_text().splitlines()) == 3
+    refused = runbook(folder, "journal")
+    assert (refused.returncode, refused.stdout) == (2, "")
+    assert refused.stderr.startswith("var/journal.jsonl:2: is no line of the journal; expected one JSON object with ")
+    (folder / "var/journal.jsonl").unlink()
+    (folder / "var/journal.jsonl").mkdir()
+    unwritten = runbook(folder, "run", "look")
+    assert unwritten.returncode == 0
+    assert "the journal var/journal.jsonl was not written: " in unwritten.stderr
+
+
+def test_rehearsal_does_all_with_what_it_needs_and_takes_it_back(folder: Path) -> None:
+    """What a person rehearses is counted and not done; one that differs is named, and the exit status says so."""
+    edit(folder, "- **When:** always", "- **Needs:** Open the box\n- **When:** always", "docs/runbook/other.md")
+    edit(folder, "$ echo word", "$ ls box && echo word", "docs/runbook/other.md")
+    done = runbook(folder, "rehearse")
+    assert (done.returncode, (folder / "box").exists()) == (1, False)
+    assert done.stdout.endswith("FAIL: Look\n\n2 of 2 rehearsed, 1 FAIL\n")
+    edit(folder, "\nword\n", "\nbox\nword\n", "docs/runbook/other.md")
+    edit(folder, "## Open", f"## By hand\n\n- **Rehearsed:** by hand {DAY}\n\n## Open")
+    done = runbook(folder, "rehearse")
+    assert (done.returncode, (folder / "box").exists()) == (0, False)
+    assert done.stdout.endswith(f"ok: Look\n\n2 of 3 rehearsed, 0 FAIL\n  By hand: by hand {DAY}\n")
