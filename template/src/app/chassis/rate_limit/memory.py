@@ -22,9 +22,7 @@ class MemoryStore:
         if now is None:
             now = monotonic_ns() // 1_000_000
         state = self._young.get(key) or self._state(key, len(limits), now)
-        is_allowed, place = True, 0
-        counts: list[int] = []
-        after: list[int] = []
+        is_allowed, place, counts, after = True, 0, list[int](), list[int]()
         for count, milliseconds in limits:
             begun, before, current = state[place], state[place + 1], state[place + 2]
             elapsed = now - begun
@@ -36,14 +34,12 @@ class MemoryStore:
                 elapsed = 0  # a clock that was set back begins no window anew
             if current + before * (milliseconds - elapsed - 1) // milliseconds >= count:
                 is_allowed = False
-            counts += elapsed, before, current + 1
+            counts += elapsed, before, current
             after += begun, before, current + 1
             place += 3
         if is_allowed:
             state[:] = after
-        else:
-            for place in range(2, len(counts), 3):
-                counts[place] -= 1
+            counts[2::3] = after[2::3]
         return is_allowed, counts
 
     async def close(self) -> None:
