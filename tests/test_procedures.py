@@ -354,7 +354,9 @@ def test_journal_tells_who_did_what_when_and_a_bad_line_of_it_stops_no_procedure
     assert len((folder / "var/journal.jsonl").read_text().splitlines()) == 3
     refused = runbook(folder, "journal")
     assert (refused.returncode, refused.stdout) == (2, "")
-    assert refused.stderr.startswith("var/journal.jsonl:2: is no line of the journal; expected one JSON object with ")
+    assert refused.stderr.startswith(
+        "var/journal.jsonl:2: is no line of this file; expected one JSON object with as_expected, "
+    )
     (folder / "var/journal.jsonl").unlink()
     (folder / "var/journal.jsonl").mkdir()
     unwritten = runbook(folder, "run", "look")

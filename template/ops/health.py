@@ -20,6 +20,7 @@ from settings import setting
 PROBE_TIMEOUT_SECONDS = 3.0
 PAUSE_SECONDS = 0.2
 MAX_BYTES = 65536
+MAX_PAGE_BYTES = 16 << 20
 
 
 def default_url() -> str:
@@ -29,8 +30,8 @@ def default_url() -> str:
     return f"http://{f'[{host}]' if ':' in host else host}:{setting('PORT', '8000')}/readyz"
 
 
-def ask(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
-    """Asks once, past any proxy, and returns status and body.
+def ask(url: str, headers: dict[str, str], most: int = MAX_BYTES) -> tuple[int, bytes]:
+    """Asks once, past any proxy, and returns status and the first `most` bytes of the body.
 
     Raises:
         OSError, ValueError, HTTPException: there is no answer.
@@ -39,9 +40,9 @@ def ask(url: str, headers: dict[str, str]) -> tuple[int, bytes]:
     opener.addheaders = list(headers.items())
     try:
         with opener.open(url, timeout=PROBE_TIMEOUT_SECONDS) as answer:
-            return answer.status, answer.read(MAX_BYTES)
+            return answer.status, answer.read(most)
     except urllib.error.HTTPError as error:
-        return error.code, error.read(MAX_BYTES)
+        return error.code, error.read(most)
 
 
 def probe(url: str) -> tuple[int, str]:
@@ -63,9 +64,12 @@ def probe(url: str) -> tuple[int, str]:
 
 
 def show(url: str, request_id: str | None) -> tuple[int, str]:
-    """Asks `url` and returns the exit code and the body as it came."""
+    """Asks `url`, /metrics as an operator, and returns the exit code and the body as it came."""
+    headers = {"X-Request-ID": request_id} if request_id else {}
+    if url.endswith("/metrics") and (token := setting("OPERATIONS_TOKEN", "")):
+        headers["Authorization"] = f"Bearer {token}"
     try:
-        status, body = ask(url, {"X-Request-ID": request_id} if request_id else {})
+        status, body = ask(url, headers, MAX_PAGE_BYTES)
     except (OSError, ValueError, http.client.HTTPException) as error:
         return 1, f"{url} does not answer ({getattr(error, 'reason', None) or error})"
     return int(status >= 400), body.decode("utf-8", "replace").rstrip("\n")

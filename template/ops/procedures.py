@@ -10,18 +10,13 @@ import re
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from records import UnreadableError
+
 FIELDS = ("Owner", "When", "Risk", "Expected", "Rollback")
 OTHERS = ("Needs", "Rehearsed", "Input", "Secret")
 FOLDERS = (Path("docs/chassis/runbook"), Path("docs/runbook"))
 FIELD = re.compile(r"- \*\*(\w+):\*\* *(.*)")
 INPUT = re.compile(r"`([A-Z][A-Z0-9_]*)` like `([^`]+)`(?:[:,] *(.*))?")
-
-
-class MalformedError(Exception):
-    """A file that is to be read here cannot be: file, line, what was expected."""
-
-    def __init__(self, path: Path, line: int, message: str) -> None:
-        super().__init__(f"{path}:{line}: {message}")
 
 
 @dataclass
@@ -84,13 +79,13 @@ def read(path: Path) -> list[Procedure]:
     """The procedures of a page, in order.
 
     Raises:
-        MalformedError: the page does not follow the grammar.
+        UnreadableError: the page does not follow the grammar.
         OSError: it cannot be read.
     """
     try:
         return parse(path, path.read_text(encoding="utf-8"))
     except UnicodeDecodeError as error:
-        raise MalformedError(path, 1, f"is no UTF-8 at byte {error.start}; expected a page of text") from None
+        raise UnreadableError(f"{path}:1", f"is no UTF-8 at byte {error.start}; expected a page of text") from None
 
 
 def parse(path: Path, text: str) -> list[Procedure]:
@@ -99,7 +94,7 @@ def parse(path: Path, text: str) -> list[Procedure]:
     for number, line in enumerate(text.splitlines(), 1):
         page.take(number, line)
     if page.fence:
-        raise MalformedError(path, page.opened, "a block that never ends; expected a line ``` below it")
+        raise UnreadableError(f"{path}:{page.opened}", "a block that never ends; expected a line ``` below it")
     return page.procedures
 
 
@@ -148,26 +143,26 @@ class _Page:
     def _field(self, number: int, name: str, value: str) -> None:
         if name not in FIELDS + OTHERS:
             known = ", ".join(FIELDS + OTHERS)
-            raise MalformedError(self.path, number, f"a field called {name}; expected one of {known}")
+            raise UnreadableError(f"{self.path}:{number}", f"a field called {name}; expected one of {known}")
         self.last = name
         if name in {"Input", "Secret"}:
             self._input(number, name, value)
             self.last = ""
             return
         if self.procedures and name in self.procedures[-1].fields and name not in self.common:
-            raise MalformedError(self.path, number, f"a second {name}; expected one in a procedure")
+            raise UnreadableError(f"{self.path}:{number}", f"a second {name}; expected one in a procedure")
         self._fields[name] = value
 
     def _input(self, number: int, name: str, value: str) -> None:
         found = INPUT.match(value)
         if not found or not self.procedures:
-            raise MalformedError(
-                self.path, number, f"{name} is not to be read; expected `NAME` like `PATTERN`: what it is"
+            raise UnreadableError(
+                f"{self.path}:{number}", f"{name} is not to be read; expected `NAME` like `PATTERN`: what it is"
             )
         try:
             re.compile(found[2])
         except re.error as error:
-            raise MalformedError(self.path, number, f"{found[1]} is like no pattern: {error}") from None
+            raise UnreadableError(f"{self.path}:{number}", f"{found[1]} is like no pattern: {error}") from None
         self.procedures[-1].inputs.append(Input(found[1], found[2], found[3] or "", name == "Secret"))
 
     def _open(self, number: int, words: list[str]) -> None:
@@ -176,11 +171,14 @@ class _Page:
             return
         self.kind = " ".join(words[1:]) or "do"
         if self.kind not in {"do", "look", "rollback"}:
-            raise MalformedError(
-                self.path, number, f"a block called {self.kind}; expected console, console look or console rollback"
+            raise UnreadableError(
+                f"{self.path}:{number}",
+                f"a block called {self.kind}; expected console, console look or console rollback",
             )
         if not self.procedures:
-            raise MalformedError(self.path, number, "commands above the first procedure; expected ## Name before them")
+            raise UnreadableError(
+                f"{self.path}:{number}", "commands above the first procedure; expected ## Name before them"
+            )
         procedure = self.procedures[-1]
         self.block = procedure.rollback if self.kind == "rollback" else procedure.commands
 
@@ -190,15 +188,17 @@ class _Page:
         elif not self.kind:
             return
         elif line.startswith(self.fence):
-            raise MalformedError(
-                self.path, number, f"a block in that of line {self.opened}, which has no end before it"
+            raise UnreadableError(
+                f"{self.path}:{number}", f"a block in that of line {self.opened}, which has no end before it"
             )
         elif line.startswith("$ "):
             changes = self.kind == "rollback" or (self.kind == "do" and self.procedures[-1].changes)
             self.block.append(Command(number, line[2:], changes, "\n".join(self.above).strip()))
             self.above = []
         elif not self.block or self.block[-1].line < self.opened:
-            raise MalformedError(self.path, number, "a line above the first command; expected `$ ` and a command")
+            raise UnreadableError(
+                f"{self.path}:{number}", "a line above the first command; expected `$ ` and a command"
+            )
         elif line.startswith("> ") and not self.block[-1].expected:
             self.block[-1].text += "\n" + line[2:]
         elif found := re.fullmatch(r"\[(\d{1,3})\]", line):

@@ -19,9 +19,10 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from alerts import alerts
-from procedures import Input, MalformedError, Procedure, anchor, read_all
+from procedures import Input, Procedure, anchor, read_all
+from records import UnreadableError, read
 from runbook_lint import faults
-from stepping import Run, journal
+from stepping import JOURNAL, MEMBERS, Run
 
 REHEARSAL_SECONDS = 120.0
 
@@ -149,7 +150,7 @@ def told(verb: str, procedures: list[Procedure]) -> int:
         print("\n".join(found) or f"{len(procedures)} procedures, no fault")
         return 1 if found else 0
     if verb == "journal":
-        for line in journal():
+        for _, line in read(JOURNAL, MEMBERS):
             is_good = "as expected" if line["as_expected"] else "NOT as expected"
             print(line["time"], line["who"], line["page"], line["part"], line["command"], is_good, sep="  ")
         return 0
@@ -179,7 +180,7 @@ def main(arguments: list[str] | None = None) -> int:
             procedure = named(procedures, options.name)
             return run(procedure, back=options.verb == "back", dry=options.dry, yes=options.yes)
         return rehearse(procedures, options.names) if options.verb == "rehearse" else told(options.verb, procedures)
-    except (MalformedError, RefusedError, OSError) as error:
+    except (UnreadableError, RefusedError, OSError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -1,20 +1,17 @@
 """Runs the commands of a procedure, compares what they print, and keeps the journal. Standard library only."""
 
-import getpass
-import json
 import os
 import signal
-import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 
-from procedures import Command, MalformedError, Procedure, fits
+from procedures import Command, Procedure, fits
+from records import append, now, who
 
 JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
@@ -70,8 +67,8 @@ class Run:
             print(f"found\n{indented(self._masked(output), status)}", flush=True)
         hidden = {one.name for one in self.procedure.inputs if one.is_secret}
         note({
-            "time": datetime.now(UTC).isoformat(timespec="seconds"),
-            "who": f"{getpass.getuser()}@{socket.gethostname()}",
+            "time": now(),
+            "who": who(),
             "procedure": self.procedure.name,
             "page": f"{self.procedure.path}:{command.line}",
             "part": part,
@@ -116,33 +113,9 @@ def indented(text: str, status: int) -> str:
     return "".join(f"    {line}\n" for line in [*text.splitlines(), f"[{status}]"]).rstrip("\n")
 
 
-def note(line: dict[str, object]) -> None:
+def note(members: dict[str, object]) -> None:
     """Add a line to the journal. A disk that is full stops no procedure: it is told, and that is all."""
     try:
-        JOURNAL.parent.mkdir(exist_ok=True)
-        with JOURNAL.open("ab+") as file:
-            torn = file.tell() and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n"
-            file.write(b"\n" * bool(torn) + json.dumps(line, ensure_ascii=False).encode() + b"\n")
+        append(JOURNAL, members)
     except OSError as error:
         print(f"the journal {JOURNAL} was not written: {error}", file=sys.stderr)
-
-
-def journal() -> list[dict[str, object]]:
-    """The lines of the journal, the oldest first.
-
-    Raises:
-        MalformedError: a line is none of the journal's.
-        OSError: it cannot be read.
-    """
-    found = []
-    lines = JOURNAL.read_bytes().splitlines() if JOURNAL.exists() else []
-    for number, line in enumerate(lines, 1):
-        try:
-            one = json.loads(line)
-        except ValueError:
-            one = None
-        if not isinstance(one, dict) or set(one) != MEMBERS:
-            members = ", ".join(sorted(MEMBERS))
-            raise MalformedError(JOURNAL, number, f"is no line of the journal; expected one JSON object with {members}")
-        found.append(one)
-    return found

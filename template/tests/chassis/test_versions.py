@@ -119,7 +119,7 @@ def test_deprecated_version_says_so_and_is_counted() -> None:
         b'<https://example.com/v2>; rel="deprecation"',
         b'<https://example.com/v2>; rel="sunset"',
     ]
-    assert b'api_deprecated_requests_total{api_version="v1"} 2.0' in metrics.render(0)
+    assert b'api_deprecated_requests_total{api_version="v1"} 2.0' in metrics.render(0, {})
 
 
 def test_caller_of_a_deprecated_version_is_named_once(caplog: pytest.LogCaptureFixture) -> None:

@@ -132,7 +132,10 @@ def _metrics_router() -> Router:
         request: Request, authorization: Annotated[str | SkipJsonSchema[None], Header()] = None
     ) -> Response:
         _require_token(request.app.state.settings.operations_token, authorization)
-        body = request.app.state.metrics.render(request.app.state.writer.dropped)
+        state = _health(request)
+        failures = await state.failures()
+        checks = {name: name not in failures for name in state.checks}
+        body = request.app.state.metrics.render(request.app.state.writer.dropped, checks)
         return Response(body, media_type=CONTENT_TYPE)
 
     return router

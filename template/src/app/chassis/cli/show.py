@@ -49,7 +49,7 @@ def _callers(security: list[dict[str, list[str]]]) -> str:
 
 
 class _OpsSettings(BaseSettings):
-    """What backup, restore and migrate-rehearse read from the same file; nothing here judges their values."""
+    """What programs of ops/ and migrate-rehearse read from the same file; nothing here judges their values."""
 
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, use_attribute_docstrings=True)
 
@@ -61,6 +61,12 @@ class _OpsSettings(BaseSettings):
     """make backup, restore, migrate-rehearse: folder of PostgreSQL's programs; empty: they are found on PATH."""
     scratch_database_url: str = ""
     """make backup, migrate-rehearse: a PostgreSQL where scratch databases are made; empty: beside the service's."""
+    status_slow_seconds: str = "0.5"
+    """make status: a p95 above it is slow."""
+    status_error_percent: str = "1"
+    """make status: more answers of 500 and above are failing."""
+    deploys_file: str = "var/deploys.jsonl"
+    """make status, shipped: where deployments are recorded."""
 
 
 def setting_rows() -> list[dict[str, str]]:

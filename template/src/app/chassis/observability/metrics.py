@@ -1,6 +1,7 @@
 """Prometheus metrics of the process. Imports nothing of the chassis."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from shutil import disk_usage
 
 from prometheus_client import (
     CollectorRegistry,
@@ -54,6 +55,13 @@ class Metrics:
         self.start_time = Gauge(
             "app_start_time_seconds", "Unix time at which the service was ready", registry=self.registry
         )
+        self._check_ok = Gauge(
+            "app_check_ok", "1 if this readiness check passed just now, else 0", ("check",), registry=self.registry
+        )
+        size = Gauge("app_disk_size_bytes", "Size of the disk of the service's folder", registry=self.registry)
+        size.set_function(lambda: disk_usage(".").total)
+        free = Gauge("app_disk_free_bytes", "What is free of that disk for the service", registry=self.registry)
+        free.set_function(lambda: disk_usage(".").free)
 
     def observe(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count one answer; an unknown method or path gets a label of its own."""
@@ -63,8 +71,10 @@ class Metrics:
             observer = self._observers[key] = self._durations.labels(key[0], key[1], str(status)).observe
         observer(seconds)
 
-    def render(self, dropped_lines: int) -> bytes:
-        """Text exposition format, version 0.0.4; `dropped_lines` is the log writer's count."""
+    def render(self, dropped_lines: int, checks: Mapping[str, bool]) -> bytes:
+        """Text exposition format, version 0.0.4; `dropped_lines` is the log writer's count, `checks` who passed."""
+        for check, is_good in checks.items():
+            self._check_ok.labels(check).set(is_good)
         self._dropped_lines.inc(dropped_lines - self._dropped_before)
         self._dropped_before = dropped_lines
         return _generate(self.registry)

@@ -1,0 +1,91 @@
+"""Fixed requests for a time when nobody asks. Standard library only."""
+
+import json
+import os
+import re
+import statistics
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from http.client import HTTPConnection, HTTPException
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from health import MAX_PAGE_BYTES, ask, default_url
+from measure import Measure
+from records import UnreadableError
+
+FILE = Path("probes.txt")
+LINE = re.compile(r"GET (/\S*)")
+MOST_ROUTES, REQUESTS, TIMEOUT_SECONDS = 20, 50, 30.0
+
+
+def probes() -> list[str]:
+    """Paths to ask: the lines of probes.txt, else each route of the contracts that wants no argument.
+
+    Raises:
+        UnreadableError: a line is no request, or a contract is none.
+    """
+    if not FILE.exists():
+        return [path for version, document in _contracts() for path in _open(version, document)][:MOST_ROUTES]
+    found = []
+    for number, line in enumerate(FILE.read_text(encoding="utf-8").splitlines(), 1):
+        text = line.partition(" #")[0].strip()
+        if match := LINE.fullmatch(text):
+            found.append(match[1])
+        elif text and not text.startswith("#"):
+            raise UnreadableError(
+                f"{FILE}:{number}", f"{text!r} is no request; expected such as GET /v1/items?limit=20"
+            )
+    return found
+
+
+def _contracts() -> Iterator[tuple[str, bytes]]:
+    """Each version with its contract: as recorded, else as the service shows it where it has /docs."""
+    recorded = sorted(Path("contract").glob("v*/openapi.json"))
+    if recorded:
+        yield from ((path.parent.name, path.read_bytes()) for path in recorded)
+        return
+    url = default_url().removesuffix("/readyz")
+    with suppress(OSError, HTTPException, ValueError, KeyError, TypeError):
+        for version in json.loads(ask(f"{url}/health", {})[1])["data"]["api_versions"]:
+            status, document = ask(f"{url}/{version}/openapi.json", {}, MAX_PAGE_BYTES)
+            if status == 200:
+                yield version, document
+
+
+def _open(version: str, document: bytes) -> Iterator[str]:
+    """The GET routes that need no argument, and no token but TOKEN."""
+    try:
+        routes = json.loads(document)["paths"]
+        asked = {path: operations["get"] for path, operations in routes.items() if "get" in operations}
+        for path, operation in asked.items():
+            needs_argument = "{" in path or any(one.get("required") for one in operation.get("parameters", []))
+            if not needs_argument and (os.environ.get("TOKEN") or not operation.get("security")):
+                yield f"/{version}{path.removeprefix(f'/{version}')}"
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise UnreadableError(f"contract of {version}", f"is none ({error}); expected an OpenAPI document") from None
+
+
+def probe(path: str) -> Measure:
+    """Ask one path so many times over one connection, as whoever has TOKEN.
+
+    Raises:
+        OSError, HTTPException: the service does not answer.
+    """
+    token = os.environ.get("TOKEN", "")
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    seconds, failed = [], 0
+    connection = HTTPConnection(urlsplit(default_url()).netloc, timeout=TIMEOUT_SECONDS)
+    try:
+        for _ in range(REQUESTS):
+            begun = time.perf_counter()
+            connection.request("GET", path, headers=headers)
+            answer = connection.getresponse()
+            answer.read()
+            seconds.append(time.perf_counter() - begun)
+            failed += answer.status >= 400
+    finally:
+        connection.close()
+    cuts = statistics.quantiles(seconds, n=100, method="inclusive")
+    return Measure(REQUESTS, failed, cuts[49], cuts[94], cuts[98])

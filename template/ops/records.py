@@ -1,0 +1,63 @@
+"""Files of one JSON object a line: the journal, the record of deployments. Standard library only."""
+
+import getpass
+import json
+import os
+import socket
+from collections.abc import Collection
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+
+class UnreadableError(Exception):
+    """What is read here cannot be: where, what was found, what was expected."""
+
+    def __init__(self, place: object, message: str) -> None:
+        super().__init__(f"{place}: {message}")
+
+
+def append(path: Path, members: dict[str, Any]) -> None:
+    """Write a line behind the others, onto the disk; one that a crash cut off stays alone.
+
+    Raises:
+        OSError: it cannot be written.
+    """
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("ab+") as file:
+        is_torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n"
+        file.write(b"\n" * is_torn + json.dumps(members, ensure_ascii=False).encode() + b"\n")
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def read(path: Path, members: Collection[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The lines, the oldest first, each with its place; none where there is no file.
+
+    Raises:
+        UnreadableError: a line is no object with exactly these members.
+        OSError: it cannot be read.
+    """
+    found = []
+    for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
+        try:
+            one = json.loads(line)
+        except ValueError:
+            one = None
+        if not isinstance(one, dict) or set(one) != set(members):
+            expected = ", ".join(sorted(members))
+            raise UnreadableError(
+                f"{path}:{number}", f"is no line of this file; expected one JSON object with {expected}"
+            )
+        found.append((f"{path}:{number}", one))
+    return found
+
+
+def now() -> str:
+    """The time of a line, in UTC."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
+
+
+def who() -> str:
+    """Who writes it."""
+    return f"{getpass.getuser()}@{socket.gethostname()}"
