@@ -94,7 +94,8 @@ def test_render_holds_what_was_answered(render: Render, answers: dict) -> None:
     assert (service / ".github").exists() == (answers["ci"] in {"github", "both"})
     assert (service / ".gitlab-ci.yml").exists() == (answers["ci"] in {"gitlab", "both"})
     assert (service / "Dockerfile").exists() == (answers["deploy"] == "compose")
-    assert (service / "deploy").exists() == (answers["deploy"] == "compose")
+    assert (service / "deploy/packages.txt").exists() == (answers["deploy"] == "compose")
+    assert (service / "deploy/monitoring").exists()
     project = tomllib.loads(text(service / "pyproject.toml"))["project"]
     assert project["requires-python"] == f">={answers['python_version']}"
     assert project["license"].removeprefix("LicenseRef-").lower() == answers["license"].lower()

@@ -1,16 +1,19 @@
 """The runbook of a rendered service does what it says: every procedure is run, and taken back to the state before."""
 
 import hashlib
+import os
+import signal
 import socket
 import sqlite3
 import subprocess
+import sys
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
 import procedures
 import pytest
-from conftest import ROOT, share
+from conftest import ROOT, commit_all, git, share
 from tools import user_environment
 
 PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
@@ -18,7 +21,7 @@ NAMES = [one.name for page in PAGES for one in procedures.read(page)]
 NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER")
 ROWS = "SELECT name FROM items ORDER BY name"
 # What a procedure leaves on purpose: copies, notes, logs; and the database, whose rows are compared in its place.
-LEFT = {"var", ".venv", ".work", "uv.lock", "__pycache__"}
+LEFT = {".git", "var", ".venv", ".tools", ".mypy_cache", ".hypothesis", "uv.lock", "__pycache__"}
 Service = tuple[Path, dict[str, str]]
 
 
@@ -42,7 +45,10 @@ def service(request: pytest.FixtureRequest, installed: Path, tmp_path_factory: p
         (folder / ".env").chmod(0o600)
         named = {}
     environment = {name: value for name, value in user_environment().items() if name not in NAMED} | named
-    subprocess.run(["make", "migrate"], cwd=folder, env=environment, check=True, capture_output=True)
+    for target in ("migrate", "contract"):
+        subprocess.run(["make", target], cwd=folder, env=environment, check=True, capture_output=True)
+    commit_all(folder, "release")
+    git(folder, "tag", "v1.0.0")
     return folder, environment
 
 
@@ -111,12 +117,20 @@ def lost(service: Service) -> str:
 @pytest.mark.parametrize("name", NAMES)
 def test_procedure_does_what_its_page_says_and_its_rollback_brings_the_state_back(name: str, service: Service) -> None:
     """Every command prints what the page shows; then nothing is as it was not before."""
-    inputs = {"BACKUP": lost(service)} if name == "Restore" else {}
-    before = state(service)
+    copies = service[0] / ("var/other copies" if (service[0] / ".env").exists() else "var/backups")
+    inputs = {
+        "BACKUP": lost(service),
+        "BACKUPS": str(copies),
+        "ELSEWHERE": str(service[0].parent / "another disk"),
+        "HOLDER": "0",
+        "RELEASE": "v1.0.0",
+    }
+    before, kept = state(service), set(copies.glob("*"))
     done = runbook(service, "rehearse", name, **inputs)
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.endswith(f"ok: {name}\n\n1 of 1 rehearsed, 0 FAIL\n")
     assert state(service) == before
+    assert name != "The disk is full" or set(copies.glob("*")) == kept
     if (service[0] / ".env").exists():
         assert not (service[0] / "var/app.db").exists(), "a command took the default for the database in use"
 
@@ -131,6 +145,38 @@ def test_restore_brings_back_what_was_lost(service: Service) -> None:
     back = runbook(service, "back", "restore", "--yes", BACKUP=backup)
     assert (back.returncode, ask(folder, ROWS)) == (0, ["one"]), back.stdout + back.stderr
     assert not (folder / "var/service.pid").exists()
+
+
+def test_service_that_was_killed_is_started_by_its_procedure(service: Service) -> None:
+    """From the alert's name alone: the log is shown, the service is ready, and the rollback ends it."""
+    folder, environment = service
+    assert runbook(service, "run", "start", "--yes").returncode == 0
+    os.kill(int((folder / "var/service.pid").read_text()), signal.SIGKILL)
+    done = runbook(service, "run", "ServiceDown", "--yes")
+    assert done.returncode == 0, done.stdout + done.stderr
+    command = ["python3", "ops/health.py"]
+    assert subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
+    assert runbook(service, "back", "ServiceDown", "--yes").returncode == 0
+
+
+def test_who_holds_the_database_is_named_and_ended_by_its_procedure(service: Service) -> None:
+    """A program that wrote and went to lunch: its number is shown, and changes are taken again without it."""
+    folder, _ = service
+    program = (
+        "import sqlite3, sys, time; c = sqlite3.connect(sys.argv[1]); c.execute('BEGIN IMMEDIATE'); time.sleep(600)"
+    )
+    assert runbook(service, "run", "start", "--yes").returncode == 0
+    with subprocess.Popen([sys.executable, "-c", program, str(database(folder))]) as holder:
+        try:
+            looked = runbook(service, "run", "database is locked", "--yes", HOLDER="0")
+            assert looked.returncode == 1
+            assert f"holds it: process {holder.pid}: " in looked.stdout
+            done = runbook(service, "run", "database is locked", "--yes", HOLDER=str(holder.pid))
+            assert done.returncode == 0, done.stdout + done.stderr
+            assert holder.wait(10) == -signal.SIGTERM
+        finally:
+            holder.kill()
+    assert runbook(service, "back", "start", "--yes").returncode == 0
 
 
 def test_restore_is_looked_at_before_it_is_done(service: Service) -> None:
