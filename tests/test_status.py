@@ -1,6 +1,7 @@
 """`make status`, `make baseline` and `make compare` say of a running service what is so, or that it cannot be told."""
 
 import json
+import re
 import subprocess
 import time
 from concurrent.futures import ThreadPoolExecutor
@@ -242,6 +243,12 @@ def test_baseline_is_of_clients_where_they_ask_and_of_probes_where_not(service: 
         assert worse.returncode == 1
         assert "WORSE GET /v1/slow: p50 was 100 ms, is 6" in worse.stdout
         assert "WORSE GET /v1/broken: 0% failed then, 100% now" in worse.stdout
+        found["queries"] = {"items.item_by_id on sqlite": {"ms": -6.0, "plans": ["SCAN items"]}}
+        path.write_text(json.dumps(found))
+        queries = ops(service, "baseline", "compare", str(path), "--seconds", "0.1", "--plans", PORT=port)
+        assert re.search(
+            r"WORSE query items\.item_by_id on sqlite: -6\.0 ms -> \d.* another plan: SEARCH items", queries.stdout
+        )
         (service / "probes.txt").write_text("# ours\nGET /v1/items?limit=3\n\nGET /v1/items/1 # one\n")
         own = ops(service, "baseline", "--seconds", "0.1", PORT=port)
         assert [line.split(":")[0] for line in own.stdout.splitlines()[-3:-1]] == [
@@ -261,7 +268,7 @@ def test_baseline_is_of_clients_where_they_ask_and_of_probes_where_not(service: 
         ("# none\n", None, "probes.txt: is not there, and no contract names a route"),
         (None, "", "var/baselines: has no baseline; expected one, `make baseline` makes it"),
         (None, "[]", "var/baselines/1.json: is no baseline ("),
-        (None, '{"requests": {}, "time": "", "version": "", "traffic": "probes"}', "the two: measure other requests"),
+        (None, '{"requests": {}, "queries": {}, "time": "", "version": "", "traffic": "probes"}', "the two: measure other requests"),
     ],
 )
 def test_what_cannot_be_measured_or_compared_is_one_message(

@@ -334,7 +334,7 @@ def test_soak_rotation_refuses_no_good_token(service: Path) -> None:
 
 # Limits of design §3 as decisions 9 to 18 count them: lines of code, without blanks, comments and docstrings.
 CORE_LINES, CONTRACT_LINES, TOOLS_LINES, FILE_LINES, FUNCTION_LINES, SAMPLE_LINES = 4_400, 600, 1_530, 200, 40, 350
-DATA_LINES = 2_490  # tools that look at the data, no part of a running service: decisions 14 and 15
+DATA_LINES = 2_510  # tools that look at the data, no part of a running service: decisions 14, 15 and 20
 AUDIT_LINES = 900  # the checklist of `make audit`, no part of a running service: decision 17
 DATA_COMMANDS = {"cli/imports.py", "cli/migrations.py", "cli/plans.py"}
 FEATURES = {"auth": 1_000, "rate_limit": 450}  # decision 18 says why auth is two rooms large

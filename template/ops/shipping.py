@@ -68,7 +68,9 @@ def _deployment(note: Note, added: str) -> Deploy:
     """The last deployment, if it is a success of the version that holds the note."""
     record = deploys()
     if not record:
-        raise RefusedError("no deployment is recorded; expected a line in DEPLOYS_FILE: python3 ops/deploys.py record writes one")
+        raise RefusedError(
+            "no deployment is recorded; expected a line in DEPLOYS_FILE: python3 ops/deploys.py record writes one"
+        )
     last = record[-1]
     version = tomllib.loads(Path("pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
     if last.result != "ok":

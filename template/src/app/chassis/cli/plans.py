@@ -1,6 +1,7 @@
 """`python -m app plans`: every query explained on tables full of rows, on each engine. May import every room."""
 
 import asyncio
+import json
 import os
 import tempfile
 import traceback
@@ -20,12 +21,14 @@ __all__ = ["plans"]
 
 def plans(
     rows: Annotated[int, typer.Option(min=2_000, max=5_000_000, help="Rows a table.")] = 50_000,
+    *,
+    as_json: Annotated[bool, typer.Option("--json", help="Print each query's plans and milliseconds.")] = False,
 ) -> None:
     """Explain every query on tables full of rows; a plan that reads or sorts too much fails."""
     from app.chassis.data.plans.team import PlansError
 
     try:
-        is_good = _checked(rows)
+        is_good = _checked(rows, as_json=as_json)
     except (SettingsError, typer.Exit):
         raise
     except PlansError as error:
@@ -48,7 +51,7 @@ def _not_checked(why: str) -> NoReturn:
     raise typer.Exit(2) from None
 
 
-def _checked(rows: int) -> bool:
+def _checked(rows: int, *, as_json: bool) -> bool:
     from app.chassis.data.plans.gate import explain_queries, queries_of
     from app.chassis.data.plans.report import summary
     from app.chassis.data.plans.team import read_accepted, read_volume
@@ -72,9 +75,17 @@ def _checked(rows: int) -> bool:
             asyncio.run(migrate(Database(settings)))
             reports[engine] = asyncio.run(explain_queries(Database(settings), queries, volume, rows))
     found = summary(reports, accepted)
-    typer.echo("\n".join(found.lines))
+    typer.echo(_figures(reports) if as_json else "\n".join(found.lines))
     if missing:
         typer.echo(f"NOT CHECKED ON POSTGRESQL: {missing}", err=True)
     if not found.bad and (found.failed or (missing and os.environ.get("CI"))):
         raise typer.Exit(2)
     return not found.bad
+
+
+def _figures(reports: dict[str, Any]) -> str:
+    return json.dumps({
+        f"{name} on {engine}": {"ms": round(seconds * 1000, 3), "plans": sorted(set(report.plans.get(name, ())))}
+        for engine, report in reports.items()
+        for name, seconds in report.seconds.items()
+    }, indent=2)  # fmt: skip

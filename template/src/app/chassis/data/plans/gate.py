@@ -58,6 +58,9 @@ class Report:
     silent: list[str] = field(default_factory=list)
     used: set[str] = field(default_factory=set)
     statements: int = 0
+    seconds: dict[str, float] = field(default_factory=dict)
+    """What the slowest call of a query took, of the database alone."""
+    plans: dict[str, list[str]] = field(default_factory=dict)
 
 
 def queries_of(domains: str) -> dict[str, Query]:
@@ -130,7 +133,9 @@ async def _look_at(
             report.failed[name] = outcome.error
         left += call.following(outcome.answer)
         sent |= set(watch.sent)
+        report.seconds[name] = max(report.seconds.get(name, 0.0), watch.seconds)
         for look, is_unknown, part in watch.looks:
+            report.plans.setdefault(name, []).append(look.told)
             _judge(f"{name}.{part}" if part else name, look, report, is_weak=is_unknown or call.is_deep)
     report.statements += len(sent)
     if not sent and name not in report.failed:

@@ -37,13 +37,15 @@ class Watch:
         self.sent: list[str] = []
         self.looks: list[tuple[Look, bool, str]] = []
         """Each look, whether its values were unknown, and which part of the query it is, if that has a name."""
+        self.seconds = self._begun = 0.0  # what the statements took, without the looks
         self._part = ""
         for engine in [database.writer] if database.is_postgresql else [database.writer, database.reader]:
             event.listen(engine.sync_engine, "before_cursor_execute", self._sends)
+            event.listen(engine.sync_engine, "after_cursor_execute", self._sent)
 
     def start(self, seconds: float) -> None:
         """Forget what was seen and look from now on; after so many seconds SQLite gives up."""
-        self._is_on, self.sent, self.looks = True, [], []
+        self._is_on, self.sent, self.looks, self.seconds = True, [], [], 0.0
         self._until = time.monotonic() + seconds
 
     def stop(self) -> None:
@@ -53,6 +55,7 @@ class Watch:
     def _sends(
         self, connection: Connection, _cursor: Any, statement: str, parameters: Any, of: Any, many: bool
     ) -> None:
+        self._begun = time.perf_counter()
         if not self._is_on or not _ASKS.match(statement) or statement in self.sent:
             return
         self._is_on = False  # what is asked here is not to be looked at
@@ -65,7 +68,11 @@ class Watch:
             else:
                 self._explain_sqlite(connection, statement, values)
         finally:
-            self._is_on = True
+            self._is_on, self._begun = True, time.perf_counter()
+
+    def _sent(self, *_: Any) -> None:
+        if self._is_on:
+            self.seconds += time.perf_counter() - self._begun
 
     def _explain_sqlite(self, connection: Connection, statement: str, values: Sequence[Any]) -> None:
         def execute(sql: str, parameters: Sequence[Any]) -> Sequence[Any]:
