@@ -13,7 +13,7 @@ import pages
 import pytest
 import soak
 import yaml
-from conftest import ROOT, Render, commit_all, git
+from conftest import ROOT, Render, commit_all, git, share
 from tools import require, user_environment
 
 DOCS = ROOT / "docs"
@@ -208,6 +208,33 @@ def test_tutorial_works_as_written(service: tuple[Path, dict[str, str]]) -> None
     ask(service, asked["4"])
     commit_all(folder, priced)
     assert git(folder, "status", "--porcelain") == ""
+
+
+def test_one_change_works_as_written(installed: Path, tmp_path: Path) -> None:
+    """From a plan that is bad to the note of what was shipped, with every command of the page."""
+    folder = share(installed, tmp_path / "orders")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        environment = user_environment(PORT=str(free.getsockname()[1]), SERVER_DRAIN_SECONDS="0.2")
+    commit_all(folder, "render")
+    text = page("tutorial/one-change.md")
+    (said,) = re.findall(r"```markdown\n(.*?)```", text, re.DOTALL)
+    try:
+        for lesson in text.split("\n## ")[1:]:
+            for diff in re.findall(r"```diff\n(.*?)```", lesson, re.DOTALL):
+                subprocess.run(["git", "apply", "--unidiff-zero", "-"], cwd=folder, input=diff, text=True, check=True)
+            for command in pages.commands(f"## {lesson}"):
+                problem = pages.run(command, folder, environment)
+                assert problem is None, problem
+            if lesson.startswith("2."):
+                (note,) = (folder / "changes").glob("*.md")
+                note.write_text(note.read_text().partition("\n\n")[0] + f"\n\n{said}")
+            if "git commit" in lesson:
+                commit_all(folder, "change")
+    finally:
+        if (folder / "var/service.pid").exists():
+            subprocess.run(["kill", (folder / "var/service.pid").read_text().strip()], check=False)
+    assert "- Find items by contact: the page of a contact" in (folder / "CHANGELOG.md").read_text()
 
 
 def test_new_domain_works_as_written(service: tuple[Path, dict[str, str]]) -> None:

@@ -268,7 +268,11 @@ def test_baseline_is_of_clients_where_they_ask_and_of_probes_where_not(service: 
         ("# none\n", None, "probes.txt: is not there, and no contract names a route"),
         (None, "", "var/baselines: has no baseline; expected one, `make baseline` makes it"),
         (None, "[]", "var/baselines/1.json: is no baseline ("),
-        (None, '{"requests": {}, "queries": {}, "time": "", "version": "", "traffic": "probes"}', "the two: measure other requests"),
+        (
+            None,
+            '{"requests": {}, "queries": {}, "time": "", "version": "", "traffic": "probes"}',
+            "the two: measure other requests",
+        ),
     ],
 )
 def test_what_cannot_be_measured_or_compared_is_one_message(
