@@ -3,7 +3,8 @@
 import subprocess
 from pathlib import Path
 
-from procedures import Command, fits, parse
+from matching import fits
+from procedures import Command, parse
 
 __all__ = ["Command", "commands", "lessons", "run"]
 

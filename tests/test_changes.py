@@ -158,5 +158,5 @@ def test_shipped_is_refused_for_a_note_that_is_not_ready(folder: Path) -> None:
     before = (folder / "CHANGELOG.md").read_text()
     lone = changes(folder, "shipped", "another")
     assert (lone.returncode, (folder / "CHANGELOG.md").read_text()) == (2, before)
-    assert "has one of its two marks" in lone.stderr
+    assert "has not its two marks in order" in lone.stderr
     assert "## Shipped" not in "".join(path.read_text() for path in (folder / "changes").glob("*.md"))

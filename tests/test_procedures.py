@@ -10,9 +10,9 @@ import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-import procedures
 import pytest
 from conftest import ROOT
+from matching import fits
 
 PAGE = """# Runbook: boxes
 
@@ -139,7 +139,7 @@ def journal(folder: Path) -> list[dict]:
 )
 def test_expected_output_matches_as_the_grammar_says(expected: list[str], output: str, is_good: bool) -> None:
     """`...` stands for any text in a line and, alone, for any lines; everything else is literal."""
-    assert procedures.fits(expected, output) is is_good
+    assert fits(expected, output) is is_good
 
 
 def test_good_pages_are_listed_shown_and_without_fault(folder: Path) -> None:
@@ -323,7 +323,63 @@ def test_input_is_asked_for_and_held_to_its_pattern(folder: Path) -> None:
     assert journal(folder) == []
     status, said = answered(folder, "box-2\ny\ny\n", "run", "box")
     assert (status, (folder / "box-2").exists(), "BOX (which box): " in said) == (0, True, True)
-    assert {line["inputs"]["BOX"] for line in journal(folder)} == {"box-2"}
+    assert [line["inputs"].get("BOX") for line in journal(folder)] == [None, "box-2", "box-2"]
+
+
+def test_risk_below_the_commands_counts_and_a_second_one_is_refused(folder: Path) -> None:
+    """Also where the page has one for all; nothing is run unasked."""
+    edit(folder, "- **Owner:** Box team\n", "- **Owner:** Box team\n- **Risk:** reads only.\n")
+    edit(folder, "- **Risk:** changes state: the box is open.\n", "")
+    edit(folder, "\nNow open it:", "\n- **Risk:** changes state: the box is open.\n\nNow open it:")
+    assert runbook(folder, "run", "box").returncode == 2
+    assert runbook(folder, "run", "box", "--yes").returncode == 0
+    edit(folder, "\nNow open it:", "\n- **Risk:** reads only.\n\nNow open it:")
+    assert "a second Risk; expected one in a procedure" in runbook(folder, "run", "box").stderr
+
+
+def test_nothing_that_happens_to_the_program_leaves_a_procedure_half_done(folder: Path) -> None:
+    """A reader that goes away, an encoding that cannot show it, an input that is no text, a user without a name."""
+    edit(folder, "$ make boxes", "$ seq 1 20000; echo ü€; false")
+    program = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box", "--yes"]
+    for command in (["sh", "-c", '"$@" | head -n 3', "sh", *program], program):
+        subprocess.run(
+            command, cwd=folder, env=os.environ | {"PYTHONIOENCODING": "ascii"}, capture_output=True, check=False
+        )
+        assert not (folder / "box").exists()
+        assert [line["part"] for line in journal(folder)][-2:] == ["rollback", "rollback"]
+
+
+def test_output_is_compared_in_no_time() -> None:
+    """Many `...` against much output: told apart, whatever it is."""
+    assert not fits(["...,...,...,...,...,...,end"], "a," * 30_000)
+    assert not fits([*["...", "ok"] * 5, "done"], "ok\n" * 3_000)
+    assert fits(["...", "b...d...", "...", "", "x", ""], "a\nbcde\n\nx\n")
+
+
+def test_skipped_step_is_no_step_that_was_done(folder: Path) -> None:
+    """And a rollback that was skipped took nothing back."""
+    assert ", but for 2 that you skipped" in answered(folder, "s\ns\n", "run", "box")[1]
+    status, said = answered(folder, "y\nq\ns\ns\n", "run", "box")
+    assert (status, (folder / "box").exists()) == (1, True)
+    assert "not done, and not taken back as the page says" in said
+
+
+def test_commands_do_not_get_what_make_was_asked(folder: Path) -> None:
+    """YES=1 and ARGS of the make that began it are not those of a make inside."""
+    (folder / "Makefile").write_text(f'{MAKEFILE}\t@echo "yes: $(YES) args: $(ARGS)"\n')
+    edit(folder, "opened ...", "opened it\nyes:  args:")
+    given = {"YES": "1", "ARGS": "--yes", "MAKEFLAGS": " -- YES=1 ARGS=--yes"}
+    assert runbook(folder, "run", "box", "--yes", **given).returncode == 0
+
+
+def test_rehearsal_takes_back_only_what_was_begun(folder: Path) -> None:
+    """And follows what is needed to its end."""
+    edit(folder, "- **When:** always", "- **Needs:** Open the box\n- **When:** always", "docs/runbook/other.md")
+    edit(folder, "$ make boxes", "$ false")
+    edit(folder, "word\n```", "word\n```\n\n```console rollback\n$ touch never\n```", "docs/runbook/other.md")
+    assert runbook(folder, "rehearse", "look").returncode == 1
+    assert not (folder / "never").exists()
+    assert runbook(folder.parent, "lint").returncode == 2
 
 
 def test_secret_is_shown_nowhere(folder: Path) -> None:

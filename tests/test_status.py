@@ -11,7 +11,7 @@ from pathlib import Path
 from threading import Thread
 
 import pytest
-from conftest import Render, share
+from conftest import ROOT, Render, share
 from serving import ask, run, served
 from tools import user_environment
 
@@ -213,6 +213,39 @@ def test_page_that_is_not_the_services_is_one_message(service: Path) -> None:
         assert done.returncode == 2
         assert "asks for a token; expected the service's OPERATIONS_TOKEN" in done.stderr
         assert words(service, PORT=port_of(address), **TOKEN)[1][0] == "yes"
+
+
+PAGE = """app_start_time_seconds {start}
+app_build_info{{version="0.1.0"}} 1
+http_request_duration_seconds_count{{method="GET",route="/v1/items",status="200"}} {good}
+http_request_duration_seconds_count{{method="GET",route="/v1/items",status="500"}} {bad}
+"""
+
+
+def test_restart_between_two_looks_is_no_answer_taken_back(tmp_path: Path) -> None:
+    """Counters that begin anew count from there; a threshold that is no number is refused."""
+    looks = [PAGE.format(start=1, good=50, bad=50), PAGE.format(start=2, good=160, bad=40)] * 2
+
+    class Restarted(Stranger):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write((looks.pop(0) if self.path == "/metrics" else '{"data": {"ok": true}}').encode())
+
+    with HTTPServer(("127.0.0.1", 0), Restarted) as server:
+        Thread(target=server.serve_forever, daemon=True).start()
+        known = {"PORT": str(server.server_address[1])}
+        command = ["python3", str(ROOT / "template/ops/status.py"), "--seconds", "0.1"]
+        told = []
+        for more in ({}, {"STATUS_ERROR_PERCENT": "nan"}):
+            environment = user_environment(**known, **more)
+            told.append(
+                subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True, check=False)
+            )
+        server.shutdown()
+    assert "FAILING" in told[0].stdout
+    assert "20% failed" in told[0].stdout
+    assert told[1].stderr == "STATUS_ERROR_PERCENT: 'nan' is no number; expected such as 1\n"
 
 
 def test_numbers_that_are_none_are_refused(service: Path) -> None:

@@ -21,7 +21,7 @@ from pathlib import Path
 from measure import SLOWER, Measure, milliseconds, percent
 from probing import probe, probes
 from records import UnreadableError, now
-from scrape import answers, between, scrape
+from scrape import meanwhile, scrape
 
 FOLDER = Path("var/baselines")
 SLOWER_QUERY_MS = 5.0
@@ -101,7 +101,7 @@ def measured(seconds: float, *, with_plans: bool) -> Baseline:
     if first is None or last is None:
         raise UnreadableError("the service", "does not answer; expected it to run")
     (version,) = [labels["version"] for labels, _ in last.values("app_build_info")] or ["unknown"]
-    asked, queries = between(answers(first), answers(last)), explained() if with_plans else {}
+    asked, queries = meanwhile(first, last), explained() if with_plans else {}
     if sum(one.count for one in asked.values()) >= ENOUGH:
         return Baseline(
             now(), version, "clients", {name: Measure.of(one) for name, one in sorted(asked.items())}, queries
@@ -187,7 +187,7 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"written: {after.write()}")
             return 0
         is_good, lines = compared(before, after)
-    except (UnreadableError, OSError) as error:
+    except (UnreadableError, OSError, ValueError, KeyError, OverflowError, RecursionError) as error:
         print(error, file=sys.stderr)
         return 2
     print(f"against {before.time}, version {before.version}")

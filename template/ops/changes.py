@@ -68,8 +68,13 @@ def main(arguments: list[str] | None = None) -> int:
             print(f"written: {new(options.name)}; say what it asks, and commit it with the change")
         elif options.verb == "shipped":
             note = chosen(options.note)
-            shipped(note)
-            write_changelog()
+            before = note.path.read_bytes()
+            try:
+                shipped(note)
+                write_changelog()
+            except (OSError, ValueError):
+                note.path.write_bytes(before)
+                raise
             print(f"written: {note.path}, {CHANGELOG}")
         else:
             gaps = [gap for note in notes() for gap in note.gaps()]
@@ -78,7 +83,7 @@ def main(arguments: list[str] | None = None) -> int:
     except RefusedError as error:
         print(error, file=sys.stderr)
         return error.code
-    except (UnreadableError, OSError) as error:
+    except (UnreadableError, OSError, ValueError, KeyError, TypeError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

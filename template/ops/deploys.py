@@ -100,7 +100,7 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         for deploy in deploys():
             print(deploy.time, deploy.version, deploy.result, deploy.reason or "", sep="  ")
-    except (UnreadableError, OSError) as error:
+    except (UnreadableError, OSError, ValueError, KeyError, OverflowError, RecursionError) as error:
         print(error, file=sys.stderr)
         return 2
     return 0

@@ -72,6 +72,7 @@ def probe(path: str) -> Measure:
 
     Raises:
         OSError, HTTPException: the service does not answer.
+        UnreadableError: a limit refuses the requests.
     """
     token = os.environ.get("TOKEN", "")
     headers = {"Authorization": f"Bearer {token}"} if token else {}
@@ -84,7 +85,11 @@ def probe(path: str) -> Measure:
             answer = connection.getresponse()
             answer.read()
             seconds.append(time.perf_counter() - begun)
-            failed += answer.status >= 400
+            failed += answer.status >= 500
+            if answer.status == 429:
+                raise UnreadableError(
+                    f"GET {path}", "is refused with 429; expected a limit that lets 50 more requests in"
+                )
     finally:
         connection.close()
     cuts = statistics.quantiles(seconds, n=100, method="inclusive")

@@ -91,15 +91,20 @@ def read(path: Path) -> list[Procedure]:
 def parse(path: Path, text: str) -> list[Procedure]:
     """The procedures of the text of a page; raises as `read` does."""
     page = _Page(path)
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(text.removeprefix("\ufeff").splitlines(), 1):
         page.take(number, line)
     if page.fence:
         raise UnreadableError(f"{path}:{page.opened}", "a block that never ends; expected a line ``` below it")
+    for procedure in page.procedures:
+        for command in procedure.commands:
+            command.changes = command.changes and procedure.changes  # the risk may stand below the block
     return page.procedures
 
 
 def read_all(folders: tuple[Path, ...] = FOLDERS) -> list[Procedure]:
     """The procedures of every page, ours and then theirs; a README.md has none. Raises as `read` does."""
+    if not any(folder.is_dir() for folder in folders):
+        raise UnreadableError(Path.cwd(), f"has no {folders[0]}; expected the service's folder")
     return [one for path in pages(folders) for one in read(path)]
 
 
@@ -111,6 +116,7 @@ class _Page:
         self.procedures: list[Procedure] = []
         self.common: dict[str, str] = {}
         self.fence, self.opened, self.kind = "", 0, ""
+        self.own: set[str] = set()
         self.last = ""  # the field that an indented line continues
         self.above: list[str] = []
         self.block: list[Command] = []
@@ -120,7 +126,7 @@ class _Page:
         if line.startswith("## ") and not self.fence:
             name = line[3:].strip()
             self.procedures.append(Procedure(self.path, number, name, dict(self.common)))
-            self.above, self.last = [], ""
+            self.above, self.last, self.own = [], "", set()
         if self.procedures:
             self.procedures[-1].text += line + "\n"
         if self.fence:
@@ -149,8 +155,9 @@ class _Page:
             self._input(number, name, value)
             self.last = ""
             return
-        if self.procedures and name in self.procedures[-1].fields and name not in self.common:
+        if name in self.own:
             raise UnreadableError(f"{self.path}:{number}", f"a second {name}; expected one in a procedure")
+        self.own.add(name)
         self._fields[name] = value
 
     def _input(self, number: int, name: str, value: str) -> None:
@@ -192,8 +199,7 @@ class _Page:
                 f"{self.path}:{number}", f"a block in that of line {self.opened}, which has no end before it"
             )
         elif line.startswith("$ "):
-            changes = self.kind == "rollback" or (self.kind == "do" and self.procedures[-1].changes)
-            self.block.append(Command(number, line[2:], changes, "\n".join(self.above).strip()))
+            self.block.append(Command(number, line[2:], self.kind != "look", "\n".join(self.above).strip()))
             self.above = []
         elif not self.block or self.block[-1].line < self.opened:
             raise UnreadableError(
@@ -205,10 +211,3 @@ class _Page:
             self.block[-1].status = int(found[1])
         else:
             self.block[-1].expected.append(line)
-
-
-def fits(expected: list[str], output: str) -> bool:
-    """Whether `output` is what the page promises."""
-    escaped = (re.escape(line).replace(r"\.\.\.", ".*") + r"\n" for line in expected)
-    pattern = "".join(r"(?:.*\n)*?" if line == r".*\n" else line for line in escaped)
-    return re.fullmatch(pattern, output.rstrip() + "\n" if output.strip() else "") is not None

@@ -26,7 +26,7 @@ def append(path: Path, members: dict[str, Any]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with path.open("ab+") as file:
         is_torn = file.tell() > 0 and (file.seek(-1, os.SEEK_END), file.read())[1] != b"\n"
-        file.write(b"\n" * is_torn + json.dumps(members, ensure_ascii=False).encode() + b"\n")
+        file.write(b"\n" * is_torn + json.dumps(members, ensure_ascii=False).encode(errors="backslashreplace") + b"\n")
         file.flush()
         os.fsync(file.fileno())
 
@@ -42,7 +42,7 @@ def read(path: Path, members: Collection[str]) -> list[tuple[str, dict[str, Any]
     for number, line in enumerate(path.read_bytes().splitlines() if path.exists() else [], 1):
         try:
             one = json.loads(line)
-        except ValueError:
+        except (ValueError, RecursionError):
             one = None
         if not isinstance(one, dict) or set(one) != set(members):
             expected = ", ".join(sorted(members))
@@ -59,5 +59,9 @@ def now() -> str:
 
 
 def who() -> str:
-    """Who writes it."""
-    return f"{getpass.getuser()}@{socket.gethostname()}"
+    """Who writes it; a container's user may have a number and no name."""
+    try:
+        name = getpass.getuser()
+    except (KeyError, OSError):
+        name = str(os.getuid())
+    return f"{name}@{socket.gethostname()}"

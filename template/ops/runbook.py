@@ -11,71 +11,18 @@ Exit codes: 0 good, 1 a step did not do what its page says, or the pages have fa
 """
 
 import argparse
-import getpass
 import os
-import re
 import sys
 from collections.abc import Iterator
 from itertools import groupby
 
-from alerts import alerts
-from procedures import Input, Procedure, anchor, read_all
+from asking import RefusedError, asked, given, named
+from procedures import Procedure, anchor, read_all
 from records import UnreadableError, read
 from runbook_lint import faults
-from stepping import JOURNAL, MEMBERS, Run
+from stepping import JOURNAL, MEMBERS, Run, say
 
 REHEARSAL_SECONDS = 120.0
-
-
-class RefusedError(Exception):
-    """Wrong use: what was found, what is expected."""
-
-
-def named(procedures: list[Procedure], name: str) -> Procedure:
-    """The one procedure of that name, of that alert, or with that in its name.
-
-    Raises:
-        RefusedError: none has it, or several have.
-    """
-    links = [alert.runbook for alert in alerts() if alert.name == name]
-    wanted = anchor((links or [name])[0].rpartition("#")[2])
-    exact = [one for one in procedures if anchor(one.name) == wanted]
-    found = exact or [one for one in procedures if wanted in anchor(one.name)]
-    if len(found) == 1:
-        return found[0]
-    names = ", ".join(repr(one.name) for one in found or procedures)
-    raise RefusedError(f"{name!r} names {len(found) or 'no'} procedures; expected one of {names}")
-
-
-def given(inputs: list[Input], *, may_ask: bool) -> dict[str, str]:
-    """What the operator gives: the environment's, else asked for.
-
-    Raises:
-        RefusedError: one is missing, or not like its pattern.
-    """
-    values = {}
-    for one in inputs:
-        value = os.environ.get(one.name, "")
-        if not value and may_ask:
-            question = f"{one.name} ({one.meaning}): " if one.meaning else f"{one.name}: "
-            value = getpass.getpass(question) if one.is_secret else input(question)
-        if not re.fullmatch(one.pattern, value):
-            found = "none" if not value else "another" if one.is_secret else repr(value)
-            raise RefusedError(f"{one.name}: found {found}, expected {one.meaning or 'a value'}, like {one.pattern}")
-        values[one.name] = value
-    return values
-
-
-def asked(question: str) -> str:
-    """An operator's answer: y, s or q; Ctrl-C and the end of input are q."""
-    while True:
-        try:
-            answer = input(question).strip().lower()[:1]
-        except (EOFError, KeyboardInterrupt):
-            print()
-            return "q"
-        if answer in {"y", "s", "q"}:
-            return answer
 
 
 def tell(procedure: Procedure) -> None:
@@ -99,33 +46,56 @@ def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
     is_person = sys.stdin.isatty()
     if not (yes or is_person) and any(command.changes for command in commands):
         raise RefusedError("before each step that changes something you are asked, and nobody answers; --yes does all")
-    one = Run(procedure, given(procedure.inputs, may_ask=is_person), None if yes else asked)
+    # Asked for when a command wants it: what the commands before it show may be what to choose from.
+    later = [each for each in procedure.inputs if is_person and not os.environ.get(each.name)]
+    known = given([each for each in procedure.inputs if each not in later], may_ask=False)
+    one = Run(procedure, known, None if yes else asked, later=later)
     if back:
         return 0 if one.take_back() else 1
     if one.do():
         back_by = f"; it is taken back by: python3 ops/runbook.py back {anchor(procedure.name)}"
-        print(f"\ndone: {procedure.name}{back_by if one.has_changed else ''}")
+        but = f", but for {one.skipped} that you skipped" if one.skipped else ""
+        say(f"\ndone: {procedure.name}{but}{back_by if one.has_changed else ''}")
         return 0
+    one.skipped = 0
     if not one.has_changed:
-        print("\nnot done; nothing was changed")
-    elif one.take_back():
-        print("\nnot done; taken back")
+        say("\nnot done; nothing was changed")
+    elif one.take_back() and not one.skipped:
+        say("\nnot done; taken back")
     else:
-        print("\nnot done, and not taken back as the page says: look at every step above")
+        say("\nnot done, and not taken back as the page says: look at every step above")
     return 1
 
 
-def rehearse(procedures: list[Procedure], names: list[str]) -> int:
+def needed(procedures: list[Procedure], procedure: Procedure, above: tuple[str, ...] = ()) -> list[Procedure]:
+    """What must have been done before, the first first; each once.
+
+    Raises:
+        RefusedError: a procedure needs itself, by whatever way.
+    """
+    if procedure.name in above:
+        raise RefusedError(f"{procedure.name!r} needs itself, by {', '.join(above)}; expected an end")
+    found: list[Procedure] = []
+    for name in procedure.needs:
+        one = named(procedures, name)
+        for each in (*needed(procedures, one, (*above, procedure.name)), one):
+            found += [] if each in found else [each]
+    return found
+
+
+def rehearse(procedures: list[Procedure], names: list[str], *, yes: bool) -> int:
     """Run each with what it needs, then take all of it back; what only a person can rehearse is counted."""
+    if sys.stdin.isatty() and not yes:
+        raise RefusedError("a rehearsal changes what is here and asks nothing; --yes does it")
     chosen = [named(procedures, name) for name in names] or procedures
     by_hand = [one for one in chosen if "Rehearsed" in one.fields]
     bad = []
     for procedure in (one for one in chosen if one not in by_hand):
         tell(procedure)
-        all_of_it = [*(named(procedures, name) for name in procedure.needs), procedure]
+        all_of_it = [*needed(procedures, procedure), procedure]
         runs = [Run(one, given(one.inputs, may_ask=False), seconds=REHEARSAL_SECONDS) for one in all_of_it]
         is_good = all(one.do() for one in runs)
-        for one in reversed(runs):
+        for one in (one for one in reversed(runs) if one.has_begun):
             is_good = one.take_back() and is_good
         bad += [] if is_good else [procedure.name]
         print(f"{'ok' if is_good else 'FAIL'}: {procedure.name}\n", flush=True)
@@ -170,7 +140,10 @@ def main(arguments: list[str] | None = None) -> int:
         verbs.choices[verb].add_argument("--dry", action="store_true", help="print the steps and run none")
         verbs.choices[verb].add_argument("--yes", action="store_true", help="ask nothing")
     verbs.add_parser("rehearse").add_argument("names", nargs="*")
+    verbs.choices["rehearse"].add_argument("--yes", action="store_true", help="at a terminal: it asks nothing")
     options = parser.parse_args(arguments)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="replace")
     try:
         procedures = read_all()
         if options.verb == "show":
@@ -179,8 +152,12 @@ def main(arguments: list[str] | None = None) -> int:
         if options.verb in {"run", "back"}:
             procedure = named(procedures, options.name)
             return run(procedure, back=options.verb == "back", dry=options.dry, yes=options.yes)
-        return rehearse(procedures, options.names) if options.verb == "rehearse" else told(options.verb, procedures)
-    except (UnreadableError, RefusedError, OSError) as error:
+        return (
+            rehearse(procedures, options.names, yes=options.yes)
+            if options.verb == "rehearse"
+            else told(options.verb, procedures)
+        )
+    except (UnreadableError, RefusedError, OSError, UnicodeError) as error:
         print(error, file=sys.stderr)
         return 2
 

@@ -104,6 +104,12 @@ def between(before: dict[str, Answers], after: dict[str, Answers]) -> dict[str, 
     return found
 
 
+def meanwhile(first: Page, last: Page) -> dict[str, Answers]:
+    """What was answered between two looks; where the service began anew between them, since then."""
+    is_same = first.one("app_start_time_seconds") == last.one("app_start_time_seconds")
+    return between(answers(first) if is_same else {}, answers(last))
+
+
 def total(of_routes: dict[str, Answers]) -> Answers:
     """The answers of all routes together."""
     found = Answers()

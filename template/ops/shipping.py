@@ -92,8 +92,10 @@ def _measure(one: Measure) -> str:
 
 def _changelog() -> str:
     text = CHANGELOG.read_text(encoding="utf-8") if CHANGELOG.exists() else "# Changelog\n\n"
-    if (BEGIN in text) != (END in text):
-        raise RefusedError(f"{CHANGELOG}: has one of its two marks; expected {BEGIN} and {END}, or none", 2)
+    if (BEGIN in text) != (END in text) or text.find(BEGIN) > text.find(END):
+        raise RefusedError(f"{CHANGELOG}: has not its two marks in order; expected {BEGIN}, then {END}, or none", 2)
+    if broken := [gap for note in notes() if note.is_shipped for gap in note.gaps()]:
+        raise RefusedError("\n".join(broken))
     return text
 
 

@@ -7,6 +7,7 @@ Exit codes: 0 all is well, 1 something is not, 2 nothing is bad but something ca
 
 import argparse
 import json
+import math
 import sys
 import time
 from collections.abc import Callable
@@ -17,7 +18,7 @@ from deploys import deploys
 from health import default_url, probe
 from measure import Measure, milliseconds, percent
 from records import UnreadableError
-from scrape import Page, answers, between, scrape, total
+from scrape import Page, answers, meanwhile, scrape, total
 from settings import setting
 
 
@@ -51,7 +52,7 @@ def slow(pages: Pages) -> Line:
     question = "is it slow"
     if pages.first is None or pages.last is None:
         return Line(question, "UNKNOWN", None, "its metrics are not to be had")
-    measure = Measure.of(total(between(answers(pages.first), answers(pages.last))))
+    measure = Measure.of(total(meanwhile(pages.first, pages.last)))
     if not measure.requests:
         ever = Measure.of(total(answers(pages.last)))
         detail = f"no request in {pages.seconds:.1f} s; {ever.requests} since the start, p95 {milliseconds(ever.p95)}"
@@ -100,9 +101,12 @@ def number(name: str, default: str) -> float:
         UnreadableError: it is none.
     """
     try:
-        return float(setting(name, default))
+        found = float(setting(name, default))
     except ValueError:
-        raise UnreadableError(name, f"{setting(name, default)!r} is no number; expected such as {default}") from None
+        found = math.nan
+    if not math.isfinite(found):
+        raise UnreadableError(name, f"{setting(name, default)!r} is no number; expected such as {default}")
+    return found
 
 
 def ago(seconds: float) -> str:
@@ -132,7 +136,7 @@ def main(arguments: list[str] | None = None) -> int:
     try:
         pages = pages_of(options.seconds)
         lines = [ask(pages) for ask in QUESTIONS]
-    except (UnreadableError, OSError) as error:
+    except (UnreadableError, OSError, ValueError, KeyError, OverflowError, RecursionError) as error:
         print(error, file=sys.stderr)
         return 2
     code = (

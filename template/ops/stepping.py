@@ -1,16 +1,20 @@
 """Runs the commands of a procedure, compares what they print, and keeps the journal. Standard library only."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from procedures import Command, Procedure, fits
+from asking import RefusedError, given
+from matching import fits
+from procedures import Command, Input, Procedure
 from records import append, now, who
 
 JOURNAL = Path("var/journal.jsonl")
@@ -23,20 +27,25 @@ class Run:
     """One run of a procedure: `inputs` are its variables, `ask` answers y, s or q; without it all is yes."""
 
     procedure: Procedure
-    inputs: Mapping[str, str]
+    inputs: dict[str, str]
     ask: Callable[[str], str] | None = None
+    later: list[Input] = field(default_factory=list)  # what is asked for when a command wants it
     seconds: float | None = None  # the most a step may take; a person has Ctrl-C
+    has_begun: bool = field(default=False, init=False)
     has_changed: bool = field(default=False, init=False)
+    skipped: int = field(default=0, init=False)
 
     def do(self) -> bool:
         """Run the commands until one does not do what the page says; whether all did."""
+        self.has_begun = True
         for number, command in enumerate(self.procedure.commands, 1):
             answer = self._may(f"step {number} of {len(self.procedure.commands)}", command)
             if answer == "q":
                 return False
+            self.skipped += answer == "s"
             if answer == "y":
                 self.has_changed |= command.changes
-                if not self._step("do", command):
+                if not self._safely("do", command):
                     return False
         return True
 
@@ -47,14 +56,30 @@ class Run:
             answer = self._may(f"rollback {number} of {len(self.procedure.rollback)}", command)
             if answer == "q":
                 return False
+            self.skipped += answer == "s"
             if answer == "y":
-                is_good = self._step("rollback", command) and is_good
+                is_good = self._safely("rollback", command) and is_good
         return is_good
+
+    def _safely(self, part: str, command: Command) -> bool:
+        """A step in which nothing that happens to this program is lost: it failed, and the rollback can follow."""
+        try:
+            return self._step(part, command)
+        except (Exception, KeyboardInterrupt) as error:  # noqa: BLE001  # whatever it is, the operator must not be left alone
+            say(f"not finished: {type(error).__name__}: {error}")
+            return False
 
     def _may(self, step: str, command: Command) -> str:
         if command.above:
-            print(f"\n{command.above}")
-        print(f"\n{step}: {command.text}", flush=True)
+            say(f"\n{command.above}")
+        say(f"\n{step}: {command.text}")
+        for one in [one for one in self.later if re.search(rf"\$\{{?{one.name}\b", command.text)]:
+            try:
+                self.inputs |= given([one], may_ask=True)
+            except RefusedError as error:
+                say(str(error))
+                return "q"
+            self.later.remove(one)
         return self.ask("  run it? [y]es, [s]kip, [q]uit: ") if self.ask and command.changes else "y"
 
     def _step(self, part: str, command: Command) -> bool:
@@ -63,8 +88,8 @@ class Run:
         is_good = status == command.status and fits(command.expected, output)
         if not is_good:
             wanted = indented("\n".join(command.expected), command.status)
-            print(f"not what {self.procedure.path}:{command.line} says; expected\n{wanted}")
-            print(f"found\n{indented(self._masked(output), status)}", flush=True)
+            say(f"not what {self.procedure.path}:{command.line} says; expected\n{wanted}")
+            say(f"found\n{indented(self._masked(output), status)}")
         hidden = {one.name for one in self.procedure.inputs if one.is_secret}
         note({
             "time": now(),
@@ -84,7 +109,7 @@ class Run:
         """Run it in a shell of its own and show what it prints as it comes; returns status and output."""
         lines: list[str] = []
         process = subprocess.Popen(
-            ["sh", "-c", text], env={**os.environ, **self.inputs}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            ["sh", "-c", text], env={**_environment(), **self.inputs}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
         late = threading.Timer(self.seconds or threading.TIMEOUT_MAX, os.killpg, [process.pid, signal.SIGKILL])
@@ -92,7 +117,7 @@ class Run:
         late.start()
         try:
             for line in process.stdout or ():
-                print(f"  {self._masked(line)}", end="" if line.endswith("\n") else "\n", flush=True)
+                say("  " + self._masked(line).removesuffix("\n"))
                 lines.append(line)
             status = process.wait()
         except KeyboardInterrupt:
@@ -102,10 +127,33 @@ class Run:
         return status, "".join(lines)
 
     def _masked(self, text: str) -> str:
-        for one in self.procedure.inputs:
-            if one.is_secret and self.inputs.get(one.name):
-                text = text.replace(self.inputs[one.name], "[hidden]")
+        secrets = [self.inputs.get(one.name, "") for one in self.procedure.inputs if one.is_secret]
+        for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may be a part of another
+            text = text.replace(secret, "[hidden]")
         return text
+
+
+def _environment() -> dict[str, str]:
+    """Ours, without what the `make` that may have begun this runs with: RUN, ARGS, YES are not for the commands."""
+    theirs = {
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "MAKE_TERMOUT",
+        "MAKE_TERMERR",
+        "ARGS",
+        "RUN",
+        "SHOW",
+        "YES",
+    }
+    return {name: value for name, value in os.environ.items() if name not in theirs}
+
+
+def say(text: str) -> None:
+    """Print it, if anybody is there to read it: a terminal that is gone stops no procedure half way."""
+    with suppress(OSError, ValueError):
+        print(text, flush=True)
 
 
 def indented(text: str, status: int) -> str:
@@ -117,5 +165,6 @@ def note(members: dict[str, object]) -> None:
     """Add a line to the journal. A disk that is full stops no procedure: it is told, and that is all."""
     try:
         append(JOURNAL, members)
-    except OSError as error:
-        print(f"the journal {JOURNAL} was not written: {error}", file=sys.stderr)
+    except (OSError, ValueError) as error:
+        with suppress(OSError, ValueError):
+            print(f"the journal {JOURNAL} was not written: {error}", file=sys.stderr)

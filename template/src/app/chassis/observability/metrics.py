@@ -1,6 +1,7 @@
 """Prometheus metrics of the process. Imports nothing of the chassis."""
 
 from collections.abc import Callable, Mapping
+from pathlib import Path
 from shutil import disk_usage
 
 from prometheus_client import (
@@ -58,10 +59,10 @@ class Metrics:
         self._check_ok = Gauge(
             "app_check_ok", "1 if this readiness check passed just now, else 0", ("check",), registry=self.registry
         )
-        size = Gauge("app_disk_size_bytes", "Size of the disk of the service's folder", registry=self.registry)
-        size.set_function(lambda: disk_usage(".").total)
+        size = Gauge("app_disk_size_bytes", "Size of the disk that var/ is on", registry=self.registry)
+        size.set_function(lambda: disk_usage(_disk()).total)
         free = Gauge("app_disk_free_bytes", "What is free of that disk for the service", registry=self.registry)
-        free.set_function(lambda: disk_usage(".").free)
+        free.set_function(lambda: disk_usage(_disk()).free)
 
     def observe(self, method: str, route: str | None, status: int, seconds: float) -> None:
         """Count one answer; an unknown method or path gets a label of its own."""
@@ -78,3 +79,7 @@ class Metrics:
         self._dropped_lines.inc(dropped_lines - self._dropped_before)
         self._dropped_before = dropped_lines
         return _generate(self.registry)
+
+
+def _disk() -> str:
+    return "var" if Path("var").is_dir() else "."
