@@ -159,6 +159,31 @@ def test_service_that_was_killed_is_started_by_its_procedure(service: Service) -
     assert runbook(service, "back", "ServiceDown", "--yes").returncode == 0
 
 
+def test_number_of_another_process_is_left_alone_and_a_held_service_is_stopped(service: Service) -> None:
+    """A number that a crash left is nobody's; what runs is not started twice; SIGSTOP keeps no service from its end."""
+    folder, environment = service
+
+    def process(verb: str) -> tuple[int, str]:
+        command = ["python3", "ops/process.py", verb]
+        done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout + done.stderr
+
+    with subprocess.Popen(["sleep", "600"]) as other:
+        (folder / "var/service.pid").write_text(f"{other.pid}\n")
+        assert process("stop") == (0, "not running\n")
+        assert other.poll() is None
+        other.kill()
+    assert process("start")[0] == 0
+    command = ["python3", "ops/health.py", "--wait", "30"]
+    assert subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
+    number = (folder / "var/service.pid").read_text()
+    assert process("start") == (1, f"it runs already: process {number}")
+    assert runbook(service, "run", "start", "--yes").returncode == 1
+    assert (folder / "var/service.pid").read_text() == number
+    os.kill(int(number), signal.SIGSTOP)
+    assert process("stop") == (0, f"stopped: process {number}")
+
+
 def test_who_holds_the_database_is_named_and_ended_by_its_procedure(service: Service) -> None:
     """A program that wrote and went to lunch: its number is shown, and changes are taken again without it."""
     folder, _ = service
