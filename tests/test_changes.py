@@ -95,7 +95,7 @@ def test_shipped_fills_the_note_and_builds_the_changelog(folder: Path) -> None:
     commit_all(folder, "faster")
     deployed(folder)
     done = changes(folder, "shipped")
-    assert (done.returncode, done.stdout) == (0, f"written: {path}, CHANGELOG.md\n"), done.stderr
+    assert (done.returncode, done.stdout) == (0, f"written: {path}, CHANGELOG.md; commit both\n"), done.stderr
     note = (folder / path).read_text()
     assert f"- **Files:** `{path}`, `code.py`, `more.py`\n- **Command:** `make deploy VERSION=1.2.0`\n" in note
     assert "- **Result:** ok, 2026-11-22T10:00:00+00:00, by ada@box\n" in note

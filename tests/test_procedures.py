@@ -168,6 +168,8 @@ def test_good_pages_are_listed_shown_and_without_fault(folder: Path) -> None:
         ("$ touch box", "touch box", "23: a line above the first command; expected `$ ` and a command"),
         ("- **When:**", "- **Input:** BOX\n- **When:**", "7: Input is not to be read; expected `NAME` like `PATTERN`"),
         ("- **When:**", "- **Input:** `BOX` like `(`\n- **When:**", "7: BOX is like no pattern: missing )"),
+        ("```console\n", "```Console\n", "22: a block that is none; expected ```console at the line's begin"),
+        ("```console\n", "  ```console\n", "22: a block that is none; expected ```console at the line's begin"),
         ("# Runbook: boxes\n", "```console\n", "1: commands above the first procedure; expected ## Name"),
         ("Box team", "Box \udcff team", "1: is no UTF-8 at byte 35; expected a page of text"),
     ],
@@ -230,6 +232,11 @@ FAULTS = {
             "boxes.yml:4: BoxClosed leads nowhere; expected an annotation runbook such as docs/runbook",
         ),
         ("owner:", "team:", "boxes.yml:4: BoxClosed has no owner; expected a label owner"),
+        (
+            "- alert: BoxClosed",
+            '- {alert: Other}\n      - "alert": BoxClosed',
+            "boxes.yml:4: Other leads nowhere; expected",
+        ),
     ],
 }
 
@@ -354,6 +361,12 @@ def test_output_is_compared_in_no_time() -> None:
     assert not fits(["...,...,...,...,...,...,end"], "a," * 30_000)
     assert not fits([*["...", "ok"] * 5, "done"], "ok\n" * 3_000)
     assert fits(["...", "b...d...", "...", "", "x", ""], "a\nbcde\n\nx\n")
+
+
+def test_number_in_brackets_is_the_status_only_at_the_end(folder: Path) -> None:
+    """Before other lines it is what the command prints."""
+    edit(folder, "$ echo word\nword\n", "$ echo '[5]'; echo word; exit 3\n[5]\nword\n[3]\n\n", "docs/runbook/other.md")
+    assert runbook(folder, "run", "look").returncode == 0
 
 
 def test_skipped_step_is_no_step_that_was_done(folder: Path) -> None:

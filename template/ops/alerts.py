@@ -23,7 +23,7 @@ def alerts(folder: Path = RULES) -> list[Alert]:
     found: list[Alert] = []
     for path in (path for path in sorted(folder.rglob("*.yml")) if "tests" not in path.parts):
         for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
-            if match := re.match(r"\s*(?:- )?alert: *[\"']?(\w+)", line):
+            if match := re.match(r"\s*(?:- )?\{?[\"']?alert[\"']?: *[\"']?(\w+)", line):
                 found.append(Alert(path, number, match[1]))
             elif found and (match := re.match(r"\s*(runbook|owner): *[\"']?(.*?)[\"']? *$", line)):
                 setattr(found[-1], match[1], match[2])

@@ -75,7 +75,7 @@ def main(arguments: list[str] | None = None) -> int:
             except (OSError, ValueError):
                 note.path.write_bytes(before)
                 raise
-            print(f"written: {note.path}, {CHANGELOG}")
+            print(f"written: {note.path}, {CHANGELOG}; commit both")
         else:
             gaps = [gap for note in notes() for gap in note.gaps()]
             print("\n".join(gaps) or f"{len(notes())} notes, no gap")

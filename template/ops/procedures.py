@@ -131,6 +131,10 @@ class _Page:
             self.procedures[-1].text += line + "\n"
         if self.fence:
             self._in_block(number, line)
+        elif re.match(r"\s+(`{3,}|~{3,}) *(?i:console)|(`{3,}|~{3,}) *(?!console)(?i:console)\b", line):
+            raise UnreadableError(
+                f"{self.path}:{number}", "a block that is none; expected ```console at the line's begin"
+            )
         elif found := re.match(r"(`{3,}|~{3,}) *(.*)", line):
             self.fence, self.opened = found[1], number
             self._open(number, found[2].split())
@@ -210,4 +214,7 @@ class _Page:
         elif found := re.fullmatch(r"\[(\d{1,3})\]", line):
             self.block[-1].status = int(found[1])
         else:
+            if self.block[-1].status and line.strip():  # what looked like the exit status was printed
+                self.block[-1].expected.append(f"[{self.block[-1].status}]")
+                self.block[-1].status = 0
             self.block[-1].expected.append(line)
