@@ -69,7 +69,9 @@ def stop() -> int:
         print("not running")
         return 0
     seconds = (
-        float(setting("SERVER_DRAIN_SECONDS", "5")) + float(setting("SERVER_SHUTDOWN_SECONDS", "30")) + GRACE_SECONDS
+        float(setting("SERVER_DRAIN_SECONDS", "5.0"))
+        + float(setting("SERVER_SHUTDOWN_SECONDS", "30.0"))
+        + GRACE_SECONDS
     )
     word = "stopped"
     os.kill(pid, signal.SIGTERM)

@@ -27,10 +27,8 @@ REHEARSAL_SECONDS = 120.0
 
 def tell(procedure: Procedure) -> None:
     """Print what the operator must know before the first step."""
-    print(f"{procedure.name} ({procedure.path}:{procedure.line})")
-    for name, value in procedure.fields.items():
-        print(f"  {name}: {value}")
-    sys.stdout.flush()
+    fields = [f"  {name}: {value}" for name, value in procedure.fields.items()]
+    say("\n".join([f"{procedure.name} ({procedure.path}:{procedure.line})", *fields]))
 
 
 def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
