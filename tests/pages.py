@@ -3,8 +3,9 @@
 import subprocess
 from pathlib import Path
 
+from grammar import parse
 from matching import fits
-from procedures import Command, parse
+from procedures import Command
 
 __all__ = ["Command", "commands", "lessons", "run"]
 

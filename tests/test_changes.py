@@ -114,6 +114,33 @@ def test_shipped_fills_the_note_and_builds_the_changelog(folder: Path) -> None:
     assert log.endswith("<!-- end of changes -->\n\n## 1.0.0\n\n- Old.\n")
 
 
+def test_shipped_names_the_service_s_own_files(folder: Path) -> None:
+    """In a part of a larger repository, with letters of every kind; a clone that has not all commits cannot tell."""
+    service = folder / "services/orders"
+    service.mkdir(parents=True)
+    for name in ("pyproject.toml", ".gitignore"):
+        (service / name).write_text((folder / name).read_text())
+    (service / "CHANGELOG.md").write_bytes(b"# Changelog\r\n\r\n## [Unreleased]\r\n\r\n- Ours.\r\n\r\n## [1.0.0]\r\n")
+    commit_all(folder, "a part")
+    path = begun(service)
+    for name in ("code.py", "services/orders/größe.py"):
+        (folder / name).write_text("new\n")
+    commit_all(folder, "bigger")
+    shallow = folder.parent / "shallow"
+    subprocess.run(["git", "clone", "-q", "--depth", "1", folder.as_uri(), shallow], check=True)
+    for here in (service, shallow / "services/orders"):
+        deployed(here)
+    refused = changes(shallow / "services/orders", "shipped")
+    assert refused.returncode == 2
+    assert "expected them, to tell the files: git fetch --unshallow" in refused.stderr
+    assert changes(service, "shipped").returncode == 0
+    assert f"- **Files:** `{path}`, `größe.py`\n" in (service / path).read_text()
+    log = (service / "CHANGELOG.md").read_bytes()
+    assert log.count(b"\n") == log.count(b"\r\n")
+    assert log.startswith(b"# Changelog\r\n\r\n## [Unreleased]\r\n\r\n- Ours.\r\n\r\n<!-- changes: written")
+    assert log.endswith(b"<!-- end of changes -->\r\n\r\n## [1.0.0]\r\n")
+
+
 @pytest.mark.parametrize(
     ("changed", "status", "told"),
     [

@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 from conftest import ROOT
 from matching import fits
+from runbook_lint import called
 
 PAGE = """# Runbook: boxes
 
@@ -171,7 +172,7 @@ def test_good_pages_are_listed_shown_and_without_fault(folder: Path) -> None:
         ("```console\n", "```Console\n", "22: a block that is none; expected ```console at the line's begin"),
         ("```console\n", "  ```console\n", "22: a block that is none; expected ```console at the line's begin"),
         ("# Runbook: boxes\n", "```console\n", "1: commands above the first procedure; expected ## Name"),
-        ("Box team", "Box \udcff team", "1: is no UTF-8 at byte 35; expected a page of text"),
+        ("Box team", "Box \udcff team", "3: is no UTF-8 at byte 35; expected text"),
     ],
 )
 def test_malformed_page_is_one_message_and_nothing_is_run(folder: Path, old: str, new: str, told: str) -> None:
@@ -232,11 +233,7 @@ FAULTS = {
             "boxes.yml:4: BoxClosed leads nowhere; expected an annotation runbook such as docs/runbook",
         ),
         ("owner:", "team:", "boxes.yml:4: BoxClosed has no owner; expected a label owner"),
-        (
-            "- alert: BoxClosed",
-            '- {alert: Other}\n      - "alert": BoxClosed',
-            "boxes.yml:4: Other leads nowhere; expected",
-        ),
+        ("- alert: BoxClosed", '- alert: "Other" # x\n      - "alert": BoxClosed', "boxes.yml:4: Other leads nowhere"),
     ],
 }
 
@@ -253,6 +250,58 @@ def test_fault_of_a_page_is_told_with_its_line(folder: Path, name: str, old: str
     done = runbook(folder, "lint")
     assert done.returncode == 1
     assert told in done.stdout
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "told"),
+    [
+        ("- alert: BoxClosed", "- {alert: Other}\n      - alert: BoxClosed", "4: a rule in braces; expected a line"),
+        ("labels: {severity: page}", "labels: {severity: page, owner: Me}", "6: a rule in braces; expected a line"),
+        ("runbook: docs/", "runbook: >-\n            docs/", "10: runbook is '>-'; expected its text on this line"),
+        ("Box team", "Box \udcff", "8: is no UTF-8 at byte "),
+    ],
+)
+def test_rules_that_cannot_be_read_are_told_and_keep_nobody_from_a_procedure(
+    folder: Path, old: str, new: str, told: str
+) -> None:
+    """File and line, exit status 2; a procedure is found by its name."""
+    assert RULES.count(old) == 1
+    (folder / "deploy/monitoring/boxes.yml").write_text(RULES.replace(old, new), errors="surrogateescape")
+    for command in (["lint"], ["run", "BoxClosed", "--yes"]):
+        done = runbook(folder, *command)
+        assert (done.returncode, done.stdout, len(done.stderr.splitlines())) == (2, "", 1), done.stderr
+        assert done.stderr.startswith(f"deploy/monitoring/boxes.yml:{told}")
+    assert runbook(folder, "run", "look").returncode == 0
+
+
+def test_rules_may_be_written_in_any_order_and_with_quotes(folder: Path) -> None:
+    """Annotations first, another ending of the file's name."""
+    (folder / "deploy/monitoring/boxes.yml").rename(folder / "deploy/monitoring/boxes.yaml")
+    text = (
+        "groups:\n- name: boxes\n  rules:\n  - annotations:\n"
+        "      'runbook': 'docs/runbook/boxes.md#open-the-box'  # where\n"
+        '    labels:\n      "owner": "The \\"Box\\" team\'s"\n    alert: BoxClosed\n    expr: up == 0\n'
+    )
+    (folder / "deploy/monitoring/boxes.yaml").write_text(text)
+    assert runbook(folder, "lint").stdout == "2 procedures, no fault\n"
+    assert runbook(folder, "show", "BoxClosed").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "targets"),
+    [
+        ("echo make sure that", []),
+        ("make a b", ["a", "b"]),
+        ("cd x && make -s -j 2 a FROM=y NAME='two words' b >z 2>&1", ["a", "b"]),
+        ("[ -e lid ] || X=1 make a; if true; then make b; fi", ["a", "b"]),
+        ("echo $(make -s a) | tail\nmake b", ["a", "b"]),
+        ("make -C other a", []),
+        ("echo it's", []),
+    ],
+)
+def test_targets_are_those_of_a_make_that_is_run(command: str, targets: list[str]) -> None:
+    """Not words of a text, values of variables, or of another folder's make."""
+    assert list(called(command)) == targets
 
 
 def test_run_asks_before_each_step_that_changes_something(folder: Path) -> None:
@@ -294,7 +343,8 @@ def test_step_that_is_interrupted_failed_and_what_it_left_in_the_background_stay
     edit(folder, "$ make boxes", "$ sleep 60 & echo $! >pid; sleep 60")
     person, terminal = pty.openpty()
     os.write(person, b"y\ny\n")
-    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
+    # What runs behind a shell's & would not hear Ctrl-C.
+    command = ["env", "--default-signal=INT", sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
     with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
         while not (folder / "pid").exists():
             time.sleep(0.05)
@@ -354,6 +404,33 @@ def test_nothing_that_happens_to_the_program_leaves_a_procedure_half_done(folder
         )
         assert not (folder / "box").exists()
         assert [line["part"] for line in journal(folder)][-2:] == ["rollback", "rollback"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_program_that_is_ended_takes_back_what_it_began(folder: Path, number: int) -> None:
+    """A terminal that goes away, too: nobody is asked, the rollback runs."""
+    edit(folder, "$ make boxes", "$ sleep 600")
+    person, terminal = pty.openpty()
+    os.write(person, b"y\ny\n")
+    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
+    with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith("step 3"):
+                process.send_signal(number)
+                break
+        said = process.communicate(timeout=60)[0]
+    os.close(person), os.close(terminal)
+    assert (process.returncode, (folder / "box").exists()) == (1, False), said
+    assert said.endswith("not done; taken back\n")
+
+
+def test_what_a_step_leaves_running_does_not_hold_it(folder: Path) -> None:
+    """It has the step's output still open, and a session of its own."""
+    edit(folder, "$ echo word", "$ setsid sleep 600 & echo $! >pid; echo word", "docs/runbook/other.md")
+    try:
+        assert runbook(folder, "run", "look").returncode == 0
+    finally:
+        os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
 def test_output_is_compared_in_no_time() -> None:

@@ -11,13 +11,13 @@ from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 
-import procedures
+import grammar
 import pytest
 from conftest import ROOT, commit_all, git, share
 from tools import user_environment
 
 PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
-NAMES = [one.name for page in PAGES for one in procedures.read(page)]
+NAMES = [one.name for page in PAGES for one in grammar.read(page)]
 NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER")
 ROWS = "SELECT name FROM items ORDER BY name"
 # What a procedure leaves on purpose: copies, notes, logs; and the database, whose rows are compared in its place.
@@ -124,6 +124,7 @@ def test_procedure_does_what_its_page_says_and_its_rollback_brings_the_state_bac
         "ELSEWHERE": str(service[0].parent / "another disk"),
         "HOLDER": "0",
         "RELEASE": "v1.0.0",
+        "LIMIT": "1200/minute",
     }
     before, kept = state(service), set(copies.glob("*"))
     done = runbook(service, "rehearse", name, **inputs)
@@ -206,7 +207,7 @@ def test_who_holds_the_database_is_named_and_ended_by_its_procedure(service: Ser
 
 def test_restore_is_looked_at_before_it_is_done(service: Service) -> None:
     """The operator names the file, and sees what would be replaced before anything is asked or done."""
-    page = procedures.read(service[0] / "docs/chassis/runbook/data.md")
+    page = grammar.read(service[0] / "docs/chassis/runbook/data.md")
     (restore,) = [one for one in page if one.name == "Restore"]
     first = next(place for place, command in enumerate(restore.commands) if command.changes)
     looks, does = restore.commands[:first], restore.commands[first:]

@@ -253,6 +253,10 @@ def test_numbers_that_are_none_are_refused(service: Path) -> None:
     with served(service) as address, during(address, "/v1/items"):
         done = ops(service, "status", "--seconds", "0.3", PORT=port_of(address), STATUS_SLOW_SECONDS="fast")
     assert (done.returncode, done.stderr) == (2, "STATUS_SLOW_SECONDS: 'fast' is no number; expected such as 0.5\n")
+    for program in ("status", "baseline", "health"):
+        done = ops(service, program, PORT="http")
+        assert (done.returncode, done.stdout) == (2, "")
+        assert done.stderr.endswith("PORT: 'http' is no port; expected such as 8000\n")
     done = ops(service, "baseline", "--seconds", "0", PORT="1")
     assert (done.returncode, "--seconds must be 0.1 to 3600" in done.stderr) == (2, True)
 

@@ -3,6 +3,7 @@
 import getpass
 import os
 import re
+from contextlib import suppress
 
 from alerts import alerts
 from procedures import Input, Procedure, anchor
@@ -17,11 +18,14 @@ def named(procedures: list[Procedure], name: str) -> Procedure:
 
     Raises:
         RefusedError: none has it, or several have.
+        UnreadableError: it may be an alert, and the rules are not to be read.
     """
-    links = [alert.runbook for alert in alerts() if alert.name == name]
-    wanted = anchor((links or [name])[0].rpartition("#")[2])
-    exact = [one for one in procedures if anchor(one.name) == wanted]
-    found = exact or [one for one in procedures if wanted in anchor(one.name)]
+    exact = [one for one in procedures if anchor(one.name) == anchor(name)]
+    part = [one for one in procedures if anchor(name) in anchor(one.name)]
+    if not exact and len(part) != 1:  # so that rules which cannot be read keep nobody from a procedure
+        of_alert = {alert.runbook.rpartition("#")[2] for alert in alerts() if alert.name == name}
+        exact = [one for one in procedures if anchor(one.name) in of_alert]
+    found = exact or part
     if len(found) == 1:
         return found[0]
     names = ", ".join(repr(one.name) for one in found or procedures)
@@ -41,7 +45,7 @@ def given(inputs: list[Input], *, may_ask: bool) -> dict[str, str]:
             question = f"{one.name} ({one.meaning}): " if one.meaning else f"{one.name}: "
             try:
                 value = getpass.getpass(question) if one.is_secret else input(question)
-            except (EOFError, KeyboardInterrupt):
+            except (EOFError, KeyboardInterrupt, OSError):
                 value = ""
         if not re.fullmatch(one.pattern, value) or not value.isprintable():
             found = "none" if not value else "another" if one.is_secret else repr(value)
@@ -55,8 +59,9 @@ def asked(question: str) -> str:
     while True:
         try:
             answer = input(question).strip().lower()[:1]
-        except (EOFError, KeyboardInterrupt, ValueError):
-            print()
+        except (EOFError, KeyboardInterrupt, ValueError, OSError):
+            with suppress(OSError, ValueError):
+                print()
             return "q"
         if answer in {"y", "s", "q"}:
             return answer

@@ -24,10 +24,17 @@ MAX_PAGE_BYTES = 16 << 20
 
 
 def default_url() -> str:
-    """`/readyz` of the service that the settings describe; `0.0.0.0` is asked on this machine."""
+    """`/readyz` of the service that the settings describe; `0.0.0.0` is asked on this machine.
+
+    Raises:
+        ValueError: PORT is none.
+    """
     host = setting("HOST", "127.0.0.1")
     host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)  # noqa: S104 - compared, not bound
-    return f"http://{f'[{host}]' if ':' in host else host}:{setting('PORT', '8000')}/readyz"
+    port = setting("PORT", "8000")
+    if not (port.isascii() and port.isdigit() and int(port) < 65536):
+        raise ValueError(f"PORT: {port!r} is no port; expected such as 8000")
+    return f"http://{f'[{host}]' if ':' in host else host}:{port}/readyz"
 
 
 def ask(url: str, headers: dict[str, str], most: int = MAX_BYTES) -> tuple[int, bytes]:
@@ -78,11 +85,15 @@ def show(url: str, request_id: str | None) -> tuple[int, str]:
 def main(arguments: list[str] | None = None) -> int:
     """Probes until ready or until `--wait` seconds have passed; prints the last answer."""
     parser = argparse.ArgumentParser(description="Ask the service whether it is ready.")
-    parser.add_argument("--url", default=default_url(), help="what to ask (default: %(default)s)")
+    parser.add_argument("--url", help="what to ask (default: /readyz at HOST and PORT)")
     parser.add_argument("--wait", type=float, default=0.0, metavar="SECONDS", help="keep asking so long")
     parser.add_argument("--show", metavar="PATH", help="print what the service answers there, such as /health")
     parser.add_argument("--request-id", metavar="ID", help="with --show: the X-Request-ID to send")
     options = parser.parse_args(arguments)
+    try:
+        options.url = options.url or default_url()
+    except ValueError as error:
+        parser.error(str(error))
     if not options.url.startswith(("http://", "https://")):
         parser.error("--url must start with http:// or https://")
     if options.show:

@@ -4,7 +4,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from records import UnreadableError
+from records import text_of
 
 FOLDER = Path("changes")
 # What a person says, and what is asked for until then.
@@ -64,10 +64,7 @@ def read(path: Path) -> Note:
         UnreadableError: it is no text.
         OSError: it cannot be read.
     """
-    try:
-        text = path.read_text(encoding="utf-8")
-    except UnicodeDecodeError as error:
-        raise UnreadableError(path, f"is no UTF-8 at byte {error.start}; expected a note") from None
+    text = text_of(path)
     title = re.match(r"# (.+)", text)
     fields = {name: " ".join(HINT.sub("", value).split()) for name, value in FIELD.findall(text)}
     return Note(path, title[1].strip() if title else "", fields)

@@ -17,6 +17,20 @@ class UnreadableError(Exception):
         super().__init__(f"{place}: {message}")
 
 
+def text_of(path: Path) -> str:
+    """The text of a file.
+
+    Raises:
+        UnreadableError: it is no UTF-8.
+        OSError: it cannot be read.
+    """
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = path.read_bytes().count(b"\n", 0, error.start) + 1
+        raise UnreadableError(f"{path}:{line}", f"is no UTF-8 at byte {error.start}; expected text") from None
+
+
 def append(path: Path, members: dict[str, Any]) -> None:
     """Write a line behind the others, onto the disk; one that a crash cut off stays alone.
 

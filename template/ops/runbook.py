@@ -12,12 +12,15 @@ Exit codes: 0 good, 1 a step did not do what its page says, or the pages have fa
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from itertools import groupby
 
 from asking import RefusedError, asked, given, named
-from procedures import Procedure, anchor, read_all
+from grammar import read_all
+from procedures import Procedure, anchor
 from records import UnreadableError, read
 from runbook_lint import faults
 from stepping import JOURNAL, MEMBERS, Run, say
@@ -48,9 +51,14 @@ def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
     later = [each for each in procedure.inputs if is_person and not os.environ.get(each.name)]
     known = given([each for each in procedure.inputs if each not in later], may_ask=False)
     one = Run(procedure, known, None if yes else asked, later=later)
+    for name in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(name, one.leave_alone)
     if back:
         return 0 if one.take_back() else 1
-    if one.do():
+    is_done = False
+    with suppress(KeyboardInterrupt):  # between two steps
+        is_done = one.do()
+    if is_done:
         back_by = f"; it is taken back by: python3 ops/runbook.py back {anchor(procedure.name)}"
         but = f", but for {one.skipped} that you skipped" if one.skipped else ""
         say(f"\ndone: {procedure.name}{but}{back_by if one.has_changed else ''}")

@@ -1,17 +1,21 @@
 """What is wrong with the pages of the runbook, although they can be read. Standard library only."""
 
 import re
+import shlex
 from collections.abc import Iterator
 from datetime import date, timedelta
 from pathlib import Path
 
 from alerts import alerts
-from procedures import FIELDS, FOLDERS, Procedure, anchor, pages
+from grammar import FIELDS, FOLDERS, pages
+from procedures import Procedure, anchor
+from records import text_of
 
 MAKEFILES = ("Makefile", "ops/make/*.mk", "service.mk")
 GROUP = "Operations"
 REHEARSED_FOR = timedelta(days=90)
-CALL = re.compile(r"(?:^|[\s;&|(`])make((?:\s+-\S+)*(?:\s+[a-z][\w-]*)+)", re.MULTILINE)
+# After these words of a shell a command begins.
+KEYWORDS = {"if", "then", "else", "elif", "while", "until", "do", "!", "{", "exec", "time", "sudo", "env"}
 LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 
 
@@ -82,14 +86,31 @@ def _targets(procedures: list[Procedure]) -> Iterator[str]:
     used = set()
     for one in procedures:
         for command in (*one.commands, *one.rollback):
-            for call in CALL.findall(command.text):
-                names = [word for word in call.split() if not word.startswith("-")]
-                used |= set(names)
-                for name in names:
-                    if name not in known:
-                        yield f"{one.path}:{command.line}: make {name} is no target; `make help` shows which there are"
+            for name in called(command.text):
+                used.add(name)
+                if name not in known:
+                    yield f"{one.path}:{command.line}: make {name} is no target; `make help` shows which there are"
     for target in sorted(groups.get(GROUP, set()) - used - {"runbook"}):
         yield f"Makefile: no procedure uses make {target}, one of {GROUP}; expected a page that says when and how"
+
+
+def called(command: str) -> Iterator[str]:
+    """The targets of every `make` that a command of the shell runs here; none where its quotes do not end."""
+    lexer = shlex.shlex(command, posix=True, punctuation_chars=";&|()<>`\n")
+    lexer.whitespace, lexer.whitespace_split, lexer.commenters = " \t", True, ""
+    try:
+        words = list(lexer)
+    except ValueError:
+        return
+    while words:
+        ends = (place for place, word in enumerate(words) if set(word) <= set(";&|()<>`\n"))
+        place = next(ends, len(words))
+        simple, words = words[:place], words[place + 1 :]
+        while simple and (simple[0] in KEYWORDS or re.match(r"\w+=", simple[0])):
+            simple.pop(0)
+        if simple[:1] == ["make"] and not {"-C", "-f"} & set(simple):
+            # A number is the one of -j, or of a `2>`.
+            yield from (word for word in simple[1:] if re.fullmatch(r"[A-Za-z_][\w.-]*", word))
 
 
 def make_targets() -> dict[str, set[str]]:
@@ -97,7 +118,7 @@ def make_targets() -> dict[str, set[str]]:
     groups: dict[str, set[str]] = {}
     for path in (path for pattern in MAKEFILES for path in sorted(Path().glob(pattern))):
         group = path.name
-        for line in path.read_text(encoding="utf-8").splitlines():
+        for line in text_of(path).splitlines():
             if line.startswith("##@ "):
                 group = line[4:].strip()
             elif found := re.match(r"([A-Za-z0-9_][\w.-]*):(?:[^=].*)?## ", line):
@@ -118,7 +139,7 @@ def _alerts(procedures: list[Procedure]) -> Iterator[str]:
 
 
 def _links(path: Path) -> Iterator[str]:
-    for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(text_of(path).splitlines(), 1):
         for link in LINK.findall(line):
             file, _, heading = link.partition("#")
             target = path.parent / file if file else path
@@ -131,5 +152,5 @@ def _links(path: Path) -> Iterator[str]:
 
 
 def _headings(path: Path) -> set[str]:
-    lines = path.read_text(encoding="utf-8").splitlines()
+    lines = text_of(path).splitlines()
     return {anchor(line.lstrip("#")) for line in lines if line.startswith("#")}

@@ -11,7 +11,7 @@ from health import MAX_PAGE_BYTES, ask, default_url
 from records import UnreadableError
 from settings import setting
 
-LINE = re.compile(r"(\w+)(?:\{(.*)\})? (\S+)(?: \d+)?")
+LINE = re.compile(r"([\w:]+)(?:\{(.*)\})? (\S+)(?: \d+)?")
 LABEL = re.compile(r'(\w+)="((?:[^"\\]|\\.)*)"(?:,|$)')
 ANSWERS = "http_request_duration_seconds"
 # What operators and their programs ask is no traffic.

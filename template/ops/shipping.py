@@ -8,6 +8,7 @@ from pathlib import Path
 from deploys import Deploy, deploys
 from measure import Measure, milliseconds, percent
 from notes import Note, RefusedError, notes
+from records import text_of
 
 CHANGELOG = Path("CHANGELOG.md")
 BEGIN, END = "<!-- changes: written by make shipped -->", "<!-- end of changes -->"
@@ -37,27 +38,25 @@ def shipped(note: Note) -> None:
         raise RefusedError(f"{note.path}: is shipped already; expected one that is not")
     if gaps := note.gaps():
         raise RefusedError("\n".join(gaps))
+    if git("rev-parse", "--is-shallow-repository") == "true":
+        raise RefusedError("this clone has not all commits; expected them, to tell the files: git fetch --unshallow", 2)
     added = git("log", "--diff-filter=A", "--format=%H", "--", str(note.path)).splitlines()
     if not added:
         raise RefusedError(f"{note.path}: is in no commit; expected it to be committed with the change")
     deploy = _deployment(note, added[-1])
     parents = git("log", "-1", "--format=%P", added[-1]).split()
-    files = git(
-        "diff",
-        "--name-only",
-        parents[0] if parents else git("hash-object", "-t", "tree", "/dev/null"),
-        deploy.commit or "HEAD",
-    )
+    since = parents[0] if parents else git("hash-object", "-t", "tree", "/dev/null")
+    files = git("diff", "--name-only", "--relative", "-z", since, deploy.commit or "HEAD").split("\0")
     before, after = deploy.before, deploy.after
     lines = {
         "Version": deploy.version,
         "Commit": deploy.commit or git("rev-parse", "HEAD"),
-        "Files": ", ".join(f"`{name}`" for name in files.splitlines()) or "none",
+        "Files": ", ".join(f"`{name}`" for name in files if name) or "none",
         "Command": f"`{deploy.command}`",
         "Result": f"{deploy.result}, {deploy.time}, by {deploy.who}",
         "Metric": f"{_measure(before)} -> {_measure(after)}" if before and after else "nothing was measured",
     }
-    text = note.path.read_text(encoding="utf-8").rstrip("\n")
+    text = text_of(note.path).rstrip("\n")
     note.path.write_text(
         f"{text}\n\n## Shipped\n" + "".join(f"- **{name}:** {value}\n" for name, value in lines.items()),
         encoding="utf-8",
@@ -91,7 +90,7 @@ def _measure(one: Measure) -> str:
 
 
 def _changelog() -> str:
-    text = CHANGELOG.read_text(encoding="utf-8") if CHANGELOG.exists() else "# Changelog\n\n"
+    text = text_of(CHANGELOG) if CHANGELOG.exists() else "# Changelog\n\n"
     if (BEGIN in text) != (END in text) or text.find(BEGIN) > text.find(END):
         raise RefusedError(f"{CHANGELOG}: has not its two marks in order; expected {BEGIN}, then {END}, or none", 2)
     if broken := [gap for note in notes() if note.is_shipped for gap in note.gaps()]:
@@ -102,6 +101,7 @@ def _changelog() -> str:
 def write_changelog() -> None:
     """Write what was shipped between the two marks of CHANGELOG.md, the newest first; the rest stays."""
     text = _changelog()
+    newline = "\r\n" if CHANGELOG.exists() and b"\r\n" in CHANGELOG.read_bytes() else "\n"
     by_version: dict[str, list[Note]] = {}
     for note in reversed([note for note in notes() if note.is_shipped]):
         by_version.setdefault(note.fields["Version"], []).append(note)
@@ -112,8 +112,8 @@ def write_changelog() -> None:
         for version, of in by_version.items()
     )
     if BEGIN not in text:
-        released = re.search(r"^## (?!Unreleased)", text, re.MULTILINE)
+        released = re.search(r"^## (?!\[?Unreleased)", text, re.MULTILINE | re.IGNORECASE)
         place = released.start() if released else len(text)
         text = "\n".join(filter(None, (text[:place].rstrip("\n") + "\n", f"{BEGIN}\n{END}\n", text[place:])))
     head, _, rest = text.partition(BEGIN)
-    CHANGELOG.write_text(f"{head}{BEGIN}\n\n{written}{END}{rest.partition(END)[2]}", encoding="utf-8")
+    CHANGELOG.write_text(f"{head}{BEGIN}\n\n{written}{END}{rest.partition(END)[2]}", encoding="utf-8", newline=newline)

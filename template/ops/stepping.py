@@ -7,7 +7,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +20,7 @@ from records import append, now, who
 JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
 INTERRUPTED = 130
+LAST_WORDS_SECONDS = 2.0  # to read what an ended command has printed, if others keep its output open
 
 
 @dataclass
@@ -38,28 +39,30 @@ class Run:
     def do(self) -> bool:
         """Run the commands until one does not do what the page says; whether all did."""
         self.has_begun = True
-        for number, command in enumerate(self.procedure.commands, 1):
-            answer = self._may(f"step {number} of {len(self.procedure.commands)}", command)
-            if answer == "q":
-                return False
-            self.skipped += answer == "s"
-            if answer == "y":
-                self.has_changed |= command.changes
-                if not self._safely("do", command):
-                    return False
-        return True
+        return all(self._each("do", "step", self.procedure.commands))
 
     def take_back(self) -> bool:
         """Run every command of the rollback, those behind a bad one too; whether all did what the page says."""
-        is_good = True
-        for number, command in enumerate(self.procedure.rollback, 1):
-            answer = self._may(f"rollback {number} of {len(self.procedure.rollback)}", command)
+        return all(list(self._each("rollback", "rollback", self.procedure.rollback)))
+
+    def _each(self, part: str, step: str, commands: list[Command]) -> Iterator[bool]:
+        """Whether each that is run is good, one after the other; an answer of q ends them and is not."""
+        for number, command in enumerate(commands, 1):
+            answer = self._may(f"{step} {number} of {len(commands)}", command)
             if answer == "q":
-                return False
+                yield False
+                return
             self.skipped += answer == "s"
             if answer == "y":
-                is_good = self._safely("rollback", command) and is_good
-        return is_good
+                self.has_changed |= command.changes
+                yield self._safely(part, command)
+
+    def leave_alone(self, *_: object) -> None:
+        """For SIGTERM and SIGHUP: whoever was asked is gone. The step ends, and the rollback asks nothing."""
+        self.ask = None
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            signal.signal(name, signal.SIG_IGN)
+        raise KeyboardInterrupt
 
     def _safely(self, part: str, command: Command) -> bool:
         """A step in which nothing that happens to this program is lost: it failed, and the rollback can follow."""
@@ -112,18 +115,25 @@ class Run:
             ["sh", "-c", text], env={**_environment(), **self.inputs}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
             stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
+
+        def listen() -> None:
+            for line in process.stdout or ():
+                say("  " + self._masked(line).removesuffix("\n"))
+                lines.append(line)
+
+        # What it leaves in the background may hold its output open for ever.
+        listener = threading.Thread(target=listen, daemon=True)
+        listener.start()
         late = threading.Timer(self.seconds or threading.TIMEOUT_MAX, os.killpg, [process.pid, signal.SIGKILL])
         late.daemon = True
         late.start()
         try:
-            for line in process.stdout or ():
-                say("  " + self._masked(line).removesuffix("\n"))
-                lines.append(line)
             status = process.wait()
         except KeyboardInterrupt:
             os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
             status = process.wait() and INTERRUPTED
         late.cancel()
+        listener.join(LAST_WORDS_SECONDS)
         return status, "".join(lines)
 
     def _masked(self, text: str) -> str:
