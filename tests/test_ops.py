@@ -101,7 +101,7 @@ def test_restore_says_what_it_does_and_what_comes_next(tmp_path: Path) -> None:
         )
         done = run(tmp_path, "restore.py", "--yes", backup, BACKUP_FOLDER="my copies")
         assert f"\nnext: make migrate{words}, then start the service\n" in done.stdout
-        back = re.search(r"\nto go back: make restore FROM='(my copies/.*-before-restore\.db)' YES=1\n", done.stdout)
+        back = re.search(r"\nto go back: make restore FROM='(my copies/.*-before-restore\.db)' YES=1\nres", done.stdout)
         assert back is not None
         assert (tmp_path / back[1]).exists()
         steps = ["reading the database", "copying aside what is there", "loading the backup", "comparing"]

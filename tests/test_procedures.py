@@ -433,6 +433,40 @@ def test_what_a_step_leaves_running_does_not_hold_it(folder: Path) -> None:
         os.kill(int((folder / "pid").read_text()), signal.SIGKILL)
 
 
+def test_two_at_once_do_not_change_the_service(folder: Path) -> None:
+    """The second is told who runs which; to look is free, and an end of the first frees the way."""
+    person, terminal = pty.openpty()
+    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
+    with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.startswith("step 2"):
+                break
+        for verb in ("run", "back"):
+            refused = runbook(folder, verb, "box", "--yes")
+            assert (refused.returncode, refused.stdout, (folder / "box").exists()) == (2, "", False)
+            assert refused.stderr.startswith("another procedure runs here: 'Open the box' since 20")
+            assert refused.stderr.endswith(f", process {process.pid}; expected it to be ended first\n")
+        assert runbook(folder, "run", "look").returncode == runbook(folder, "run", "box", "--dry").returncode == 0
+        process.kill()
+    os.close(person), os.close(terminal)
+    assert runbook(folder, "run", "box", "--yes").returncode == 0
+
+
+def test_rollback_alone_asks_for_what_it_uses_and_has_a_last_word(folder: Path) -> None:
+    """An input of the steps is none of its own; --dry names them all."""
+    edit(folder, "- **When:**", "- **Input:** `LID` like `\\w{4,}`: the word\n- **When:**")
+    edit(folder, "$ make boxes", '$ make boxes "$LID"')
+    assert "  Input: LID, the word, like \\w{4,}\n" in runbook(folder, "run", "box", "--dry").stdout
+    done = runbook(folder, "back", "box", "--yes")
+    assert (done.returncode, done.stdout.endswith("\n\ntaken back\n")) == (0, True), done.stderr
+    edit(folder, "ls: ...", "sl: ...")
+    done = runbook(folder, "back", "box", "--yes")
+    assert (done.returncode, done.stdout.splitlines()[-1]) == (
+        1,
+        "not taken back as the page says: look at every step above",
+    )
+
+
 def test_output_is_compared_in_no_time() -> None:
     """Many `...` against much output: told apart, whatever it is."""
     assert not fits(["...,...,...,...,...,...,end"], "a," * 30_000)

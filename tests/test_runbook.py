@@ -2,6 +2,7 @@
 
 import hashlib
 import os
+import re
 import signal
 import socket
 import sqlite3
@@ -202,6 +203,52 @@ def test_who_holds_the_database_is_named_and_ended_by_its_procedure(service: Ser
             assert holder.wait(10) == -signal.SIGTERM
         finally:
             holder.kill()
+    assert runbook(service, "back", "start", "--yes").returncode == 0
+
+
+def test_settings_are_lost_by_no_rollback_done_twice(service: Service) -> None:
+    """Of a procedure that adds a line to them."""
+    file = service[0] / ".env"
+    before = file.read_text() if file.exists() else None
+    assert runbook(service, "run", "Raise a limit", "--yes", LIMIT="1200/minute").returncode == 0
+    for _ in range(2):
+        runbook(service, "back", "Raise a limit", "--yes")
+        assert (file.read_text() if file.exists() else None) == before
+    assert runbook(service, "back", "start", "--yes").returncode == 0
+
+
+def test_failing_routes_are_counted(service: Service) -> None:
+    """By the command of the page, as the log has them."""
+    folder, environment = service
+    assert runbook(service, "run", "start", "--yes").returncode == 0
+    command = ["python3", "ops/health.py", "--show", "/v1/items/1"]
+    subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False)
+    assert runbook(service, "run", "Read the logs").returncode == 0
+    log = folder / "var/service.log"
+    lines = [line for line in log.read_text().splitlines() if '"path":"/v1/items/1"' in line]
+    assert lines
+    with log.open("a") as file:
+        file.write(re.sub(r'"status":\d+', '"status":500', f"{lines[-1]}\n") * 3)
+    done = runbook(service, "run", "AnswersFailFast")
+    assert re.search(r'^ +3 500 "/v1/items/\{item_id\}"$', done.stdout, re.MULTILINE), done.stdout
+    assert runbook(service, "back", "start", "--yes").returncode == 0
+
+
+def test_migration_that_fails_leaves_service_and_rows(service: Service) -> None:
+    """What clients saved meanwhile stays, and whoever looks for the release that was left finds it."""
+    folder, environment = service
+    assert runbook(service, "run", "start", "--yes").returncode == 0
+    number, rows = (folder / "var/service.pid").read_text(), ask(folder, ROWS)
+    revision = folder / "migrations/versions/0099_fails.py"
+    revision.write_text(
+        'revision = "0099"\ndown_revision = "0001"\n\n\ndef upgrade():\n    raise RuntimeError("planted")\n'
+    )
+    done = runbook(service, "run", "DatabaseNotMigrated", "--yes")
+    revision.unlink()
+    assert (done.returncode, "\nnot done; taken back\n" in done.stdout) == (1, True), done.stdout + done.stderr
+    assert ((folder / "var/service.pid").read_text(), ask(folder, ROWS)) == (number, rows)
+    command = ["python3", "ops/health.py"]
+    assert subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
     assert runbook(service, "back", "start", "--yes").returncode == 0
 
 

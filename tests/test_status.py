@@ -148,6 +148,8 @@ def test_slow_and_failing_services_are_told(service: Path) -> None:
         ({"after": {**DEPLOY["after"], "failed": 90}}, "YES", "0% failed then, 10% now"),
         ({"version": "0.2.0"}, "YES", "0.1.0 runs"),
         ({"result": "refused", "reason": "it broke"}, "REFUSED", "it broke"),
+        ({"result": "rolled_back", "version": "0.2.0", "reason": "it broke"}, "no", "it broke; 0.1.0 runs"),
+        ({"result": "failed", "version": "0.2.0"}, "FAILED", "no reason given"),
         ({"before": None}, "UNKNOWN", "nothing was measured on both sides of it"),
     ],
 )

@@ -47,32 +47,26 @@ def restore(target: Sqlite | Postgresql, backup: Path, *, is_sure: bool, may_be_
     if now and not is_sure:
         print(_compared(now, then), flush=True)
         raise NotDoneError("this would be replaced; to do it: YES=1 (--yes)", 2)
-    kept = _replace(target, backup, folder, now, then)
+    _replace(target, backup, folder, now, then)
     rows = sum(one[0] for one in then.tables.values())
     print(f"restored: {backup} ({len(then.tables)} tables, {rows} rows, {time.monotonic() - began:.1f} s), compared")
     print(f"next: {next_step(then.revisions)}")
-    if kept and now:
-        is_newer = now.revisions - revisions().keys()
-        print(f"to go back: make restore FROM={shlex.quote(str(kept))} YES=1{' NEWER=1' * bool(is_newer)}")
 
 
-def _replace(
-    target: Sqlite | Postgresql, backup: Path, folder: Path, now: Content | None, then: Content
-) -> Path | None:
-    kept: list[Path] = []
-
+def _replace(target: Sqlite | Postgresql, backup: Path, folder: Path, now: Content | None, then: Content) -> None:
     def keep() -> Tables:
         if now is None:
             return {}
         tell("copying aside what is there")
         path, tables, _ = write(target, folder, "-before-restore", is_restored=False)
-        print(f"kept: {path}", flush=True)
-        kept.append(path)
+        is_newer = now.revisions - revisions().keys()
+        # Said before anything is replaced: whoever is interrupted after it can go back.
+        back = f"make restore FROM={shlex.quote(str(path))} YES=1{' NEWER=1' * bool(is_newer)}"
+        print(f"kept: {path}\nto go back: {back}", flush=True)
         return tables
 
     with copies.locked(folder):
         target.replace(backup, then.tables, keep)
-    return kept[0] if kept else None
 
 
 def _replace_broken(target: Sqlite, backup: Path, folder: Path, why: str, *, is_sure: bool) -> None:

@@ -11,27 +11,52 @@ Exit codes: 0 good, 1 a step did not do what its page says, or the pages have fa
 """
 
 import argparse
+import fcntl
 import os
 import signal
 import sys
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, nullcontext, suppress
 from itertools import groupby
+from pathlib import Path
 
 from asking import RefusedError, asked, given, named
 from grammar import read_all
 from procedures import Procedure, anchor
-from records import UnreadableError, read
+from records import UnreadableError, now, read, who
 from runbook_lint import faults
 from stepping import JOURNAL, MEMBERS, Run, say
 
 REHEARSAL_SECONDS = 120.0
+LOCK = Path("var/runbook.lock")
 
 
 def tell(procedure: Procedure) -> None:
     """Print what the operator must know before the first step."""
     fields = [f"  {name}: {value}" for name, value in procedure.fields.items()]
+    fields += [f"  Input: {one.name}, {one.meaning or 'a value'}, like {one.pattern}" for one in procedure.inputs]
     say("\n".join([f"{procedure.name} ({procedure.path}:{procedure.line})", *fields]))
+
+
+@contextmanager
+def alone(procedure: Procedure) -> Iterator[None]:
+    """Nobody else changes this service by a procedure meanwhile; the lock ends with the process.
+
+    Raises:
+        RefusedError: somebody does.
+    """
+    LOCK.parent.mkdir(exist_ok=True)
+    with LOCK.open("a+", encoding="utf-8") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            file.seek(0)
+            raise RefusedError(f"another procedure runs here: {file.read()}; expected it to be ended first") from None
+        file.truncate(0)
+        file.write(f"{procedure.name!r} since {now()} by {who()}, process {os.getpid()}")
+        file.flush()
+        yield
+        file.truncate(0)
 
 
 def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
@@ -49,12 +74,15 @@ def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
         raise RefusedError("before each step that changes something you are asked, and nobody answers; --yes does all")
     # Asked for when a command wants it: what the commands before it show may be what to choose from.
     later = [each for each in procedure.inputs if is_person and not os.environ.get(each.name)]
-    known = given([each for each in procedure.inputs if each not in later], may_ask=False)
-    one = Run(procedure, known, None if yes else asked, later=later)
+    used = "\n".join(command.text for command in commands)
+    wanted = [each for each in procedure.inputs if each not in later and (not back or each.name in used)]
+    one = Run(procedure, given(wanted, may_ask=False), None if yes else asked, later=later)
     for name in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(name, one.leave_alone)
     if back:
-        return 0 if one.take_back() else 1
+        is_back = one.take_back() and not one.skipped
+        say("\ntaken back" if is_back else "\nnot taken back as the page says: look at every step above")
+        return 0 if is_back else 1
     is_done = False
     with suppress(KeyboardInterrupt):  # between two steps
         is_done = one.do()
@@ -157,7 +185,8 @@ def main(arguments: list[str] | None = None) -> int:
             return 0
         if options.verb in {"run", "back"}:
             procedure = named(procedures, options.name)
-            return run(procedure, back=options.verb == "back", dry=options.dry, yes=options.yes)
+            with nullcontext() if options.dry or not procedure.changes else alone(procedure):
+                return run(procedure, back=options.verb == "back", dry=options.dry, yes=options.yes)
         return (
             rehearse(procedures, options.names, yes=options.yes)
             if options.verb == "rehearse"

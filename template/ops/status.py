@@ -21,6 +21,9 @@ from records import UnreadableError
 from scrape import Page, answers, meanwhile, scrape, total
 from settings import setting
 
+# Results after which the version before runs.
+LEFT = frozenset(("refused", "rolled_back"))
+
 
 @dataclass(frozen=True)
 class Line:
@@ -76,11 +79,12 @@ def deployed(pages: Pages) -> Line:
     last = record[-1]
     age = (datetime.now(UTC) - datetime.fromisoformat(last.time)).total_seconds()
     told = f"{last.version} {last.result}, {ago(age)}"
-    if last.result != "ok":
-        return Line(
-            question, last.result.replace("_", " ").upper(), False, f"{told}: {last.reason or 'no reason given'}"
-        )
     running = [labels["version"] for labels, _ in pages.last.values("app_build_info")] if pages.last else []
+    if last.result != "ok":
+        told = f"{told}: {last.reason or 'no reason given'}"
+        if last.result in LEFT and running and last.version not in running:
+            return Line(question, "no", True, f"{told}; {', '.join(running)} runs")
+        return Line(question, last.result.replace("_", " ").upper(), False, told)
     if running and running != [last.version]:
         return Line(question, "YES", False, f"{told}; {', '.join(running)} runs")
     if last.before is None or last.after is None or not (last.before.requests and last.after.requests):

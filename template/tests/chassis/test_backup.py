@@ -211,7 +211,7 @@ def test_restore_keeps_what_was_there_and_says_how_to_go_back(operator: Operator
     assert operator.numbers() == [1, 2, 3]
     with pytest.raises((sqlite3.Error, asyncpg.PostgresError)):
         operator.ask("SELECT * FROM later")
-    back = re.search(r"to go back: make restore FROM=(\S+-before-restore\.\w+) YES=1\n", told)
+    back = re.search(r"to go back: make restore FROM=(\S+-before-restore\.\w+) YES=1\nrestored: ", told)
     assert back is not None
     assert operator.restore(back[1], "--yes")[0] == 0
     assert (operator.numbers(), operator.ask("SELECT * FROM later")) == ([1, 2], [])

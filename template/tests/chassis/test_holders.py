@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import signal
 import sqlite3
 import subprocess
 import sys
@@ -22,12 +23,12 @@ HOLDER = (
 )
 
 
-def holders(url: str) -> tuple[int, str]:
+def holders(url: str, *asked: str) -> tuple[int, str]:
     """Exit code and what is printed."""
     environment = os.environ | {"ENV_FILE": "", "DATABASE_URL": url}
     if url.startswith("postgresql") and not os.environ.get("PG_BIN"):
         environment["PG_BIN"] = str(programs())
-    command = [sys.executable, str(project_root() / "ops/holders.py"), "--all"]
+    command = [sys.executable, str(project_root() / "ops/holders.py"), *(asked or ["--all"])]
     done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)  # noqa: S603  # our own
     return done.returncode, done.stdout + done.stderr
 
@@ -55,7 +56,10 @@ def held_on_sqlite(url: str) -> None:
             assert holder.stdout
             holder.stdout.readline()
             code, said = holders(url)
-            holder.communicate("\n")
+            assert holders(url, "--end", str(os.getppid()))[0] == 2
+            assert holder.poll() is None
+            assert holders(url, "--end", str(holder.pid))[0] == 0
+            assert holder.wait() == -signal.SIGTERM
     assert (code, f"holds it: process {holder.pid}: " in said) == (1, True)
 
 
@@ -74,10 +78,13 @@ async def held_on_postgresql(url: str) -> None:
     while not await holding.fetchval(blocked):  # noqa: ASYNC110  # the server has no event for it
         await asyncio.sleep(0.05)
     code, said = await asyncio.to_thread(holders, url)
-    await change.rollback()
-    await waits
     number = holding.get_server_pid()
-    await holding.close()
+    refused = await asyncio.to_thread(holders, url, "--end", str(os.getpid()))
+    assert (refused[0], refused[1].startswith(f"process {os.getpid()} has not this database open; ")) == (2, True)
+    ended = await asyncio.to_thread(holders, url, "--end", str(number))
+    assert (ended[0], ended[1].startswith(f"asked to end: process {number} of the server: ")) == (0, True)
+    await waits
+    holding.terminate()
     await waiting.close()
     assert (code, f"holds it: process {number} of the server: " in said, "(1 wait for it)" in said) == (1, True, True)
     assert "planted-value" not in said
