@@ -71,7 +71,8 @@ def user_environment(**more: str) -> dict[str, str]:
 
     What mypy learned of the libraries lies beside them.
     """
-    ours = {"VIRTUAL_ENV", "CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS", "PYTHONDONTWRITEBYTECODE"}
+    ours = {"VIRTUAL_ENV", "CI", "MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS"}
+    ours |= {"PYTHONDONTWRITEBYTECODE", "PYTEST_ADDOPTS"}
     kept = {name: value for name, value in os.environ.items() if name not in ours}
     kept["MYPY_CACHE_DIR"] = ".venv/.mypy"
     return {**kept, "PATH": os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)]), **more}
