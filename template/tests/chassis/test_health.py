@@ -15,12 +15,17 @@ from app.chassis.testing import Client, Outcome, ServiceProcess, at_once
 def test_healthy_service_says_so(client: Client) -> None:
     """All three answers agree, and name the version."""
     assert client.request("GET", "/livez").data == {"ok": True}
-    assert client.request("GET", "/readyz").data == {"ok": True}
     report = client.request("GET", "/health").data
+    assert client.request("GET", "/readyz").data == {"ok": True, "version": report["version"], "deploy_id": ""}
     assert report["ok"] is True
     assert {check["name"] for check in report["checks"]} >= {"database", "migrations"}
     assert all(check["ok"] for check in report["checks"])
     assert report["version"]
+
+
+def _deployment_is_named_by_readiness(tmp_path: Path) -> None:
+    with ServiceProcess(tmp_path, DEPLOY_ID="20261122T190000Z-1a2b3c4") as service:
+        assert service.client().request("GET", "/readyz").data["deploy_id"] == "20261122T190000Z-1a2b3c4"
 
 
 def _unmigrated_service_lives_but_is_not_ready(tmp_path: Path) -> None:
@@ -91,9 +96,15 @@ def test_docs_page_needs_nobody_else(client: Client, contracts: dict[str, Any]) 
 
 
 outcome = at_once(
+    _deployment_is_named_by_readiness,
     _unmigrated_service_lives_but_is_not_ready,
     _unusable_database_is_not_ready_and_answers_503,
 )
+
+
+def test_deployment_is_named_by_readiness(outcome: Outcome) -> None:
+    """Whoever deploys knows that it is the new process that is ready, not the one before on the same port."""
+    outcome(_deployment_is_named_by_readiness)
 
 
 def test_unmigrated_service_lives_but_is_not_ready(outcome: Outcome) -> None:

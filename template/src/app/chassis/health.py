@@ -69,6 +69,14 @@ class Alive(BaseModel):
     ok: bool
 
 
+class Ready(BaseModel):
+    """The process may get traffic; and which one it is, so that nobody takes the one before for it."""
+
+    ok: bool
+    version: str
+    deploy_id: str
+
+
 class CheckResult(BaseModel):
     """One readiness check."""
 
@@ -97,12 +105,12 @@ def health_router() -> Router:
         return Alive(ok=True)
 
     @router.get("/readyz", summary="May it get traffic now? 503 if not")
-    async def readyz(request: Request) -> Alive:
+    async def readyz(request: Request) -> Ready:
         failures = await _health(request).failures()
         if failures:
             detail = "; ".join(f"{name}: {problem}" for name, problem in failures.items())
             raise NotReadyError(detail, expected="every check passes and the service is not stopping", retry_after=2)
-        return Alive(ok=True)
+        return Ready(ok=True, version=about().version, deploy_id=request.app.state.settings.deploy_id)
 
     @router.get("/health", summary="Version and every check, always 200")
     async def health(request: Request) -> Report:

@@ -85,6 +85,8 @@ class ChassisSettings(FeatureSettings, ServerSettings, SecuritySettings, LogSett
     """How long the answer of a request with an `Idempotency-Key` is kept for a retry."""
     docs_enabled: bool = True
     """Whether `/docs` and `/vN/openapi.json` are served."""
+    deploy_id: str = Field(default="", max_length=64, pattern=r"^[\w.-]*$")
+    """Which deployment started this process, as `/readyz` shows it; whoever deploys sets it."""
 
     @field_validator("api_default_version")
     @classmethod
