@@ -24,7 +24,10 @@ RESULTS = ("ok", "refused", "rolled_back", "failed")
 
 @dataclass(frozen=True)
 class Deploy:
-    """One deployment. `before` and `after` are measures of the answers on both sides of it, where there were any."""
+    """One deployment. `before` and `after` are measures of the answers on both sides of it, where there were any.
+
+    `id` is what `/readyz` showed, None of one that was recorded by hand.
+    """
 
     time: str
     who: str
@@ -36,6 +39,7 @@ class Deploy:
     seconds: float | None
     before: Measure | None
     after: Measure | None
+    id: str | None = None
 
 
 MEMBERS = frozenset(field.name for field in fields(Deploy))
@@ -58,7 +62,7 @@ def deploys() -> list[Deploy]:
         UnreadableError: a line is none of the record's.
         OSError: it cannot be read.
     """
-    return [_deploy(place, members) for place, members in read(record_path(), MEMBERS)]
+    return [_deploy(place, members) for place, members in read(record_path(), MEMBERS, {"id"})]
 
 
 def _deploy(place: str, members: dict[str, Any]) -> Deploy:

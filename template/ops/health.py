@@ -44,9 +44,9 @@ def ask(url: str, headers: dict[str, str], most: int = MAX_BYTES) -> tuple[int, 
         OSError, ValueError, HTTPException: there is no answer.
     """
     opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))
-    opener.addheaders = list(headers.items())
+    request = urllib.request.Request(url, headers=headers)  # noqa: S310  # http, or main refuses it
     try:
-        with opener.open(url, timeout=PROBE_TIMEOUT_SECONDS) as answer:
+        with opener.open(request, timeout=PROBE_TIMEOUT_SECONDS) as answer:
             return answer.status, answer.read(most)
     except urllib.error.HTTPError as error:
         return error.code, error.read(most)

@@ -50,14 +50,14 @@ class Measure:
         """Of one."""
         return self.failed / self.requests if self.requests else 0.0
 
-    def worse_than(self, before: "Measure") -> list[str]:
+    def worse_than(self, before: "Measure", shares: tuple[str, ...] = ("p50", "p95", "p99")) -> list[str]:
         """What became worse, in words; empty if nothing did, or if one of the two saw no request."""
         if not self.requests or not before.requests:
             return []
         found = []
         if self.failed_share > before.failed_share + MORE_FAILED:
             found.append(f"{percent(before.failed_share)} failed then, {percent(self.failed_share)} now")
-        for name in ("p50", "p95", "p99"):
+        for name in shares:
             was, now = getattr(before, name), getattr(self, name)
             if was is not None and now is not None and now > was * SLOWER and now > was + SLOWER_SECONDS:
                 found.append(f"{name} was {milliseconds(was)}, is {milliseconds(now)}")

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 from health import MAX_PAGE_BYTES, ask, default_url
 from measure import Measure
 from records import UnreadableError, text_of
+from settings import setting
 
 FILE = Path("probes.txt")
 LINE = re.compile(r"GET (/\S*)")
@@ -22,16 +23,21 @@ MOST_ROUTES, TIMEOUT_SECONDS = 20, 30.0
 ROUNDS, REQUESTS = 5, 10
 
 
-def probes() -> list[str]:
+def probes(folder: Path = Path(), url: str | None = None) -> list[str]:
     """Paths to ask: the lines of probes.txt, else each route of the contracts that wants no argument.
+
+    `folder` is the service's, `url` its address.
 
     Raises:
         UnreadableError: a line is no request, or a contract is none.
     """
-    if not FILE.exists():
-        return [path for version, document in _contracts() for path in _open(version, document)][:MOST_ROUTES]
+    file = folder / FILE
+    if not file.exists():
+        return [path for version, document in _contracts(folder, url) for path in _open(version, document)][
+            :MOST_ROUTES
+        ]
     found = []
-    for number, line in enumerate(text_of(FILE).splitlines(), 1):
+    for number, line in enumerate(text_of(file).splitlines(), 1):
         text = line.partition(" #")[0].strip()
         if match := LINE.fullmatch(text):
             found.append(match[1])
@@ -42,13 +48,13 @@ def probes() -> list[str]:
     return found
 
 
-def _contracts() -> Iterator[tuple[str, bytes]]:
+def _contracts(folder: Path, url: str | None) -> Iterator[tuple[str, bytes]]:
     """Each version with its contract: as recorded, else as the service shows it where it has /docs."""
-    recorded = sorted(Path("contract").glob("v*/openapi.json"))
+    recorded = sorted((folder / "contract").glob("v*/openapi.json"))
     if recorded:
         yield from ((path.parent.name, path.read_bytes()) for path in recorded)
         return
-    url = default_url().removesuffix("/readyz")
+    url = url or default_url().removesuffix("/readyz")
     with suppress(OSError, HTTPException, ValueError, KeyError, TypeError):
         for version in json.loads(ask(f"{url}/health", {})[1])["data"]["api_versions"]:
             status, document = ask(f"{url}/{version}/openapi.json", {}, MAX_PAGE_BYTES)
@@ -69,22 +75,27 @@ def _open(version: str, document: bytes) -> Iterator[str]:
         raise UnreadableError(f"contract of {version}", f"is none ({error}); expected an OpenAPI document") from None
 
 
-def probe(path: str) -> Measure:
+def headers() -> dict[str, str]:
+    """What a request of ours has: TOKEN as bearer, and a name that the service lets in."""
+    token, hosts = os.environ.get("TOKEN", ""), setting("SECURITY_ALLOWED_HOSTS", "").split(",")
+    host = next((name.strip() for name in hosts if name.strip() and "*" not in name), "")
+    return ({"Authorization": f"Bearer {token}"} if token else {}) | ({"Host": host} if host else {})
+
+
+def probe(path: str, url: str | None = None) -> Measure:
     """Ask one path 50 times over one connection, as whoever has TOKEN.
 
     Raises:
         OSError, HTTPException: the service does not answer.
         UnreadableError: a limit refuses the requests.
     """
-    token = os.environ.get("TOKEN", "")
-    headers = {"Authorization": f"Bearer {token}"} if token else {}
     seconds: list[float] = []
-    failed = 0
-    connection = HTTPConnection(urlsplit(default_url()).netloc, timeout=TIMEOUT_SECONDS)
+    failed, sent = 0, headers()
+    connection = HTTPConnection(urlsplit(url or default_url()).netloc, timeout=TIMEOUT_SECONDS)
     try:
         for _ in range(ROUNDS * REQUESTS):
             begun = time.perf_counter()
-            connection.request("GET", path, headers=headers)
+            connection.request("GET", path, headers=sent)
             answer = connection.getresponse()
             answer.read()
             seconds.append(time.perf_counter() - begun)

@@ -12,6 +12,8 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from health import ask, default_url
@@ -22,16 +24,32 @@ SERVE = ("-m", "app", "serve")
 GRACE_SECONDS, PAUSE_SECONDS = 10.0, 0.1
 
 
-def running() -> int | None:
-    """The number of the service's process; None if it does not run."""
+def number_in(path: Path, words: tuple[str, ...]) -> int | None:
+    """The number in a file, while it is a process with these words that works in this folder or below it."""
     try:
-        pid = int(PID.read_text(encoding="ascii"))
+        pid = int(path.read_text(encoding="ascii"))
         command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
     except (OSError, ValueError):
         return None
     cwd = Path(f"/proc/{pid}/cwd")
-    is_here = not cwd.exists() or cwd.resolve() == Path.cwd().resolve()
-    return pid if is_here and " ".join(SERVE) in command.stdout and "<defunct>" not in command.stdout else None
+    is_here = not cwd.exists() or cwd.resolve().is_relative_to(Path.cwd().resolve())
+    return pid if is_here and " ".join(words) in command.stdout and "<defunct>" not in command.stdout else None
+
+
+def end(pid: int, is_there: Callable[[], bool], seconds: float, *, drains: bool = True) -> str:
+    """End a process and say how; it is killed where that takes longer. Without `drains` its drain is cut short."""
+    word, until = "stopped", time.monotonic() + seconds
+    os.kill(pid, signal.SIGTERM)
+    os.kill(pid, signal.SIGCONT)  # one that is held can end, too
+    while is_there():
+        if time.monotonic() > until:
+            word, until = "killed, as it did not end", time.monotonic() + GRACE_SECONDS
+            os.kill(pid, signal.SIGKILL)
+        time.sleep(PAUSE_SECONDS)
+        if not drains and word == "stopped":
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGTERM)  # a second one ends the drain
+    return word
 
 
 def answers() -> bool:
@@ -45,7 +63,7 @@ def answers() -> bool:
 
 def start() -> int:
     """Start it, unless something answers already; returns the exit code."""
-    if pid := running():
+    if pid := number_in(PID, SERVE):
         print(f"it runs already: process {pid}", file=sys.stderr)
         return 1
     if answers():
@@ -63,7 +81,7 @@ def start() -> int:
 
 def stop() -> int:
     """Stop it; returns the exit code."""
-    pid = running()
+    pid = number_in(PID, SERVE)
     if pid is None:
         PID.unlink(missing_ok=True)
         print("not running")
@@ -73,15 +91,7 @@ def stop() -> int:
         + float(setting("SERVER_SHUTDOWN_SECONDS", "30.0"))
         + GRACE_SECONDS
     )
-    word = "stopped"
-    os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGCONT)  # one that is held can end, too
-    until = time.monotonic() + seconds
-    while running() == pid:
-        if time.monotonic() > until:
-            word, until = "killed, as it did not end", time.monotonic() + GRACE_SECONDS
-            os.kill(pid, signal.SIGKILL)
-        time.sleep(PAUSE_SECONDS)
+    word = end(pid, lambda: number_in(PID, SERVE) == pid, seconds)
     PID.unlink(missing_ok=True)
     print(f"{word}: process {pid}")
     return 0

@@ -25,7 +25,8 @@ from grammar import read_all
 from procedures import Procedure, anchor
 from records import UnreadableError, now, read, who
 from runbook_lint import faults
-from stepping import JOURNAL, MEMBERS, Run, say
+from stepping import JOURNAL, MEMBERS, Run
+from telling import say
 
 REHEARSAL_SECONDS = 120.0
 LOCK = Path("var/runbook.lock")

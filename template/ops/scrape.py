@@ -118,14 +118,14 @@ def total(of_routes: dict[str, Answers]) -> Answers:
     return found
 
 
-def scrape() -> Page | None:
-    """The metrics of the service that the settings describe; None where nobody answers.
+def scrape(url: str | None = None, token: str | None = None) -> Page | None:
+    """The metrics of the service that the settings describe, or at `url`; None where nobody answers.
 
     Raises:
         UnreadableError: what answers has no metrics, or not for us.
     """
-    url = default_url().removesuffix("/readyz") + "/metrics"
-    token = setting("OPERATIONS_TOKEN", "")
+    url = (url or default_url().removesuffix("/readyz")) + "/metrics"
+    token = setting("OPERATIONS_TOKEN", "") if token is None else token
     try:
         status, body = ask(url, {"Authorization": f"Bearer {token}"} if token else {}, MAX_PAGE_BYTES)
     except (OSError, ValueError, http.client.HTTPException):

@@ -16,6 +16,7 @@ from asking import RefusedError, given
 from matching import fits
 from procedures import Command, Input, Procedure
 from records import append, now, who
+from telling import say
 
 JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
@@ -158,12 +159,6 @@ def _environment() -> dict[str, str]:
         "YES",
     }
     return {name: value for name, value in os.environ.items() if name not in theirs}
-
-
-def say(text: str) -> None:
-    """Print it, if anybody is there to read it: a terminal that is gone stops no procedure half way."""
-    with suppress(OSError, ValueError):
-        print(text, flush=True)
 
 
 def indented(text: str, status: int) -> str:

@@ -1,0 +1,114 @@
+"""Whether a release is as good as the one before: asked past the proxy, then watched. Standard library only."""
+
+import http.client
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from baseline import ENOUGH
+from health import ask
+from measure import Measure
+from probing import headers, probe, probes
+from records import UnreadableError
+from releases import NotDeployedError, Release
+from scrape import Page, meanwhile, scrape, total
+
+PAUSE_SECONDS, QUIET_SECONDS = 0.25, 1.0
+TIMES = ("p50", "p95")
+IDEAL = Measure(1, 0, None, None, None)
+
+
+@dataclass(frozen=True)
+class Side:
+    """A release that runs, and where it is asked, past the proxy."""
+
+    release: Release
+    url: str
+
+    def page(self) -> Page | None:
+        """Its metrics; None where they are not to be had."""
+        try:
+            return scrape(self.url, self.release.setting("OPERATIONS_TOKEN", ""))
+        except UnreadableError:
+            return None
+
+
+def clients(side: Side, seconds: float, against: Measure = IDEAL) -> Measure:
+    """How it answers clients for so long; not as long where nobody asks, or where more fail than of `against`."""
+    begun, first, found = time.monotonic(), side.page(), Measure(0, 0, None, None, None)
+    while first and (passed := time.monotonic() - begun) < seconds:
+        time.sleep(min(PAUSE_SECONDS, seconds - passed))
+        last = side.page()
+        found = Measure.of(total(meanwhile(first, last))) if last else found
+        is_quiet = passed > QUIET_SECONDS and not found.requests
+        if is_quiet or (found.requests >= ENOUGH and found.worse_than(against, ())):
+            break
+    return found
+
+
+def probed(old: Side | None, new: Side) -> tuple[Measure, Measure] | None:
+    """Ask both the same, and refuse a release that fails, or is slower; returns both measures.
+
+    Raises:
+        NotDeployedError: it is; nobody but us has seen it.
+    """
+    sides: list[tuple[Measure, Measure]] = []
+    try:
+        for path in probes(new.release.folder, new.url):
+            if old:
+                _same_kind(path, old, new)
+            after = probe(path, new.url)
+            before = probe(path, old.url) if old else IDEAL
+            if worse := after.worse_than(before):
+                raise NotDeployedError(f"GET {path} is worse than before: {'; '.join(worse)}")
+            sides.append((before, after))
+    except UnreadableError as error:
+        print(f"not asked: {error}")
+    except (OSError, http.client.HTTPException) as error:
+        raise NotDeployedError(f"it stopped answering while it was asked ({error})") from None
+    if not sides or not old:
+        return None
+    return _together([one for one, _ in sides]), _together([one for _, one in sides])
+
+
+def _same_kind(path: str, old: Side, new: Side) -> None:
+    was, now = (ask(side.url + path, headers())[0] for side in (old, new))
+    if was < 400 <= now:
+        raise NotDeployedError(f"GET {path} answered {was} before, answers {now} now")
+
+
+def _together(measures: list[Measure]) -> Measure:
+    """Several paths as one: the slowest counts."""
+    worst = [
+        max((value for one in measures if (value := getattr(one, name)) is not None), default=None)
+        for name in ("p50", "p95", "p99")
+    ]
+    return Measure(sum(one.requests for one in measures), sum(one.failed for one in measures), *worst)
+
+
+def watched(
+    before: Measure, old: Side, new: Side, seconds: float, to: Callable[[Side], None]
+) -> tuple[Measure, Measure]:
+    """Watch it answer clients, and refuse it where it is worse than the one before; returns both measures.
+
+    Where it is slower, `to` lets the one before answer again for as long: the machine may be what became slow.
+
+    Raises:
+        NotDeployedError: it is worse.
+    """
+    base = before if before.requests >= ENOUGH else IDEAL
+    after = clients(new, seconds, base)
+    if after.requests < ENOUGH:
+        return before, after
+    worse = after.worse_than(base, TIMES)
+    if worse and not after.worse_than(base, ()):
+        to(old)
+        before = clients(old, seconds, after)
+        worse = after.worse_than(before, TIMES) if before.requests >= ENOUGH else worse
+        if not worse:
+            to(new)
+            after = clients(new, seconds, before)
+            worse = after.worse_than(before, ())
+    if worse:
+        raise NotDeployedError(f"clients got worse answers: {'; '.join(worse)}")
+    return before, after

@@ -1,0 +1,69 @@
+"""Programs that are run to their end, or started to outlive this one. Standard library only."""
+
+import socket
+import subprocess
+import time
+from collections.abc import Callable
+from contextlib import closing
+from pathlib import Path
+
+from releases import NotDeployedError
+
+PAUSE_SECONDS = 0.05
+# Writes its number before it becomes the program: whoever started it may be gone a moment later.
+SPAWN = ("sh", "-c", 'echo $$ >"$0" && exec "$@"')
+
+
+def run(command: list[str], folder: Path, environment: dict[str, str], failed: str) -> None:
+    """Run a program to its end.
+
+    Raises:
+        NotDeployedError: it failed; the last line that it printed is the reason.
+    """
+    done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
+    if done.returncode:
+        words = [
+            line for line in (done.stderr or done.stdout).splitlines() if line.strip() and not line.startswith("hint")
+        ]
+        raise NotDeployedError(f"{failed}: {(words or [f'exit status {done.returncode}'])[-1].strip()[:300]}")
+
+
+def spawn(pid: Path, command: list[str], log: Path, folder: Path, environment: dict[str, str]) -> None:
+    """Start a program that outlives this one."""
+    log.parent.mkdir(exist_ok=True)
+    pid.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("ab") as file:
+        subprocess.Popen(
+            [*SPAWN, str(pid.absolute()), *command],
+            cwd=folder,
+            env=environment,
+            stdin=subprocess.DEVNULL,
+            stdout=file,
+            stderr=file,
+            start_new_session=True,
+        )
+
+
+def is_free(host: str, port: int) -> bool:
+    """Whether nobody listens there."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    with closing(socket.socket(family)) as one:
+        one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            one.bind((host, port))
+        except OSError:
+            return False
+    return True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float, failed: str) -> None:
+    """Wait for it.
+
+    Raises:
+        NotDeployedError: it did not come.
+    """
+    until = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > until:
+            raise NotDeployedError(failed)
+        time.sleep(PAUSE_SECONDS)
