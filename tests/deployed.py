@@ -91,11 +91,15 @@ class Deployed:
                 continue
         return found
 
+    def serving(self) -> set[int]:
+        """Return the numbers of those that are the service itself."""
+        return {pid for pid in self.processes() if b"serve" in Path(f"/proc/{pid}/cmdline").read_bytes().split(b"\0")}
+
 
 @contextmanager
 def service(installed: Path, folder: Path, **settings: str) -> Iterator[Deployed]:
-    """Give a committed service whose programs find haproxy; whatever it started is stopped afterwards."""
-    require("haproxy"), require("uv"), require("git")
+    """Give a committed service whose programs find nginx; whatever it started is stopped afterwards."""
+    require("nginx"), require("uv"), require("git")
     share(installed, folder)
     port, *others = free_ports(3)
     told = {"PORT": str(port), "DEPLOY_PORTS": ",".join(map(str, others)), "DEPLOY_WATCH_SECONDS": "0"}

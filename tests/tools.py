@@ -45,7 +45,7 @@ TOOLS = {
         Tool("npm", "10 or newer", "Node.js brings it", "structural comparison of contracts by oasdiff"),
         Tool("hadolint", "see pyproject.toml", "`make test` installs it in .tools", "lint of the Dockerfile"),
         Tool("promtool", "2.42 or newer", "Debian's package prometheus; `.ci/run` unpacks it", "alerts that fire"),
-        Tool("haproxy", "2.4 or newer", "Debian's package haproxy; `.ci/run` unpacks it", "deployments behind a proxy"),
+        Tool("nginx", "1.18 or newer", "Debian's package nginx; `.ci/run` unpacks it", "deployments behind a proxy"),
         Tool(
             "chromium",
             "156 or newer",

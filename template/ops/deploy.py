@@ -1,4 +1,4 @@
-"""Puts a release in the place of the one that runs, and takes it back. Standard library, and haproxy or Docker.
+"""Puts a release in the place of the one that runs, and takes it back. Standard library, and nginx or Docker.
 
 Usage: python3 ops/deploy.py deploy [--anyway]                the commit that is checked out
        python3 ops/deploy.py rollback [RELEASE] [--anyway]    the last good one, or that version, commit or id
@@ -16,7 +16,6 @@ import sys
 import deploying
 from deploys import deploys
 from driving import Driver
-from proxy import ProxyError
 from records import UnreadableError
 from releases import NotDeployedError
 from settings import setting
@@ -126,7 +125,7 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("not done: interrupted; it is as it was before", file=sys.stderr)
         return 1
-    except (UnreadableError, ProxyError, OSError, ValueError, KeyError, RecursionError) as error:
+    except (UnreadableError, OSError, ValueError, KeyError, RecursionError) as error:
         print(f"not done: {error}", file=sys.stderr)
         return 2
     return 0

@@ -55,7 +55,7 @@ def deploy(all_of_it: Switching, watch_seconds: float, *, anyway: bool) -> None:
     old = _active(all_of_it)
     if old:
         require_way_back(old.release, release, anyway=anyway)
-    driver.start_proxy(state.active)
+    driver.start_proxy()
     before = step("measure", "what clients get now", lambda: clients(old, watch_seconds)) if old else None
     with all_of_it.work("deploy", slot, release) as sides:
         step("unpack", release.told, lambda: releases.unpack(release))
@@ -90,7 +90,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
         raise NotDeployedError(f"{release.told} gets the requests already; expected another", 2)
     if left:
         require_way_back(release, left, anyway=anyway)
-    driver.start_proxy(was)
+    driver.start_proxy()
     with all_of_it.work("rollback", slot, release, reason):
         if not is_ready(driver.url(slot), release):
             step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
@@ -146,7 +146,7 @@ def up(all_of_it: Switching) -> None:
         raise NotDeployedError("nothing was deployed here; expected `make deploy` before", 2)
     if not is_ready(driver.url(slot), release):
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
-    driver.start_proxy(slot)
+    driver.start_proxy()
     step("switch", f"to {slot}", lambda: all_of_it.switch(slot, release))
     say(f"up: {release.told} gets the requests")
 

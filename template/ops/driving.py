@@ -35,14 +35,11 @@ class Driver(Protocol):
     def last_words(self) -> str:
         """The last line of the log."""
 
-    def start_proxy(self, active: str | None) -> None:
-        """Let the proxy run, as its configuration of this day says."""
+    def start_proxy(self) -> None:
+        """Let the proxy run, with the configuration of this day."""
 
     def stop_proxy(self) -> None:
         """End it, once it answers nothing any more."""
-
-    def configure(self, active: str | None) -> None:
-        """Write who gets requests when the proxy starts again."""
 
 
 def is_ready(url: str, release: Release) -> bool:

@@ -13,7 +13,6 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from pathlib import Path
 
 from health import ask, default_url
@@ -36,8 +35,8 @@ def number_in(path: Path, words: tuple[str, ...]) -> int | None:
     return pid if is_here and " ".join(words) in command.stdout and "<defunct>" not in command.stdout else None
 
 
-def end(pid: int, is_there: Callable[[], bool], seconds: float, *, drains: bool = True) -> str:
-    """End a process and say how; it is killed where that takes longer. Without `drains` its drain is cut short."""
+def end(pid: int, is_there: Callable[[], bool], seconds: float) -> str:
+    """End a process and say how; it is killed where that takes longer."""
     word, until = "stopped", time.monotonic() + seconds
     os.kill(pid, signal.SIGTERM)
     os.kill(pid, signal.SIGCONT)  # one that is held can end, too
@@ -46,9 +45,6 @@ def end(pid: int, is_there: Callable[[], bool], seconds: float, *, drains: bool 
             word, until = "killed, as it did not end", time.monotonic() + GRACE_SECONDS
             os.kill(pid, signal.SIGKILL)
         time.sleep(PAUSE_SECONDS)
-        if not drains and word == "stopped":
-            with suppress(ProcessLookupError):
-                os.kill(pid, signal.SIGTERM)  # a second one ends the drain
     return word
 
 

@@ -1,25 +1,23 @@
-"""The slots as processes of this machine: each a release in its folder, haproxy before them. Standard library only."""
+"""The slots as processes of this machine: each a release in its folder, nginx before them. Standard library only."""
 
 import os
-import re
 import shutil
 import signal
-import subprocess
-import time
 from contextlib import suppress
 from pathlib import Path
 
 import proxy
 from health import default_url
-from process import GRACE_SECONDS, LOG, PAUSE_SECONDS, SERVE, end, number_in
+from process import GRACE_SECONDS, LOG, SERVE, end, number_in
 from programs import is_free, run, spawn, wait_until
 from proxy import SLOTS, Addresses
 from releases import NotDeployedError, Release
 from settings import setting
 
-PROXY_PID, PROXY_LOG = proxy.FOLDER / "proxy.pid", Path("var/proxy.log")
-# Longer than the proxy keeps a connection, so that no request meets one that the service just closes.
-KEEP_ALIVE_SECONDS = "75"
+PROXY_PID, PROXY_LOG, PROXY_WORDS = proxy.FOLDER / "proxy.pid", Path("var/proxy.log"), ("proxy.conf",)
+# Longer than the proxy keeps a connection, so that no request meets one that the service just closes; and a drain is
+# for what is on its way, for the proxy was told before.
+OWN = {"HOST": "127.0.0.1", "SERVER_KEEP_ALIVE_SECONDS": "120", "SERVER_DRAIN_SECONDS": "0.5"}
 
 
 class Processes:
@@ -45,10 +43,10 @@ class Processes:
         self.ports = dict(zip(SLOTS, map(int, parts), strict=True))
 
     @property
-    def addresses(self) -> Addresses:
-        """Where everybody listens."""
+    def _addresses(self) -> Addresses:
         host, port = self.bind
-        return Addresses(f"{host}:{port}", *(f"127.0.0.1:{self.ports[slot]}" for slot in SLOTS))
+        slots = (f"127.0.0.1:{self.ports[slot]}" for slot in SLOTS)
+        return Addresses(f"{f'[{host}]' if ':' in host else host}:{port}", *slots, str(proxy.FOLDER.resolve()))
 
     def url(self, slot: str) -> str:
         """A slot's address, past the proxy."""
@@ -58,16 +56,14 @@ class Processes:
         """Refuse where the programs are missing.
 
         Raises:
-            NotDeployedError: haproxy or uv is.
+            NotDeployedError: nginx or uv is.
         """
-        self._haproxy(), self._uv()
+        self._nginx(), self._uv()
 
-    def _haproxy(self) -> str:
-        found = shutil.which("haproxy", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
+    def _nginx(self) -> str:
+        found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
         if not found:
-            raise NotDeployedError(
-                "haproxy is not to be found; expected it, 2.4 or newer, as the system packages it", 2
-            )
+            raise NotDeployedError("nginx is not to be found; expected it, 1.18 or newer, as the system packages it", 2)
         return found
 
     def _uv(self) -> str:
@@ -108,8 +104,7 @@ class Processes:
             raise NotDeployedError(
                 f"port {self.ports[slot]} is taken; expected it free for {slot}: DEPLOY_PORTS names others"
             )
-        own = {"HOST": "127.0.0.1", "PORT": str(self.ports[slot]), "DEPLOY_ID": release.id}
-        own["SERVER_KEEP_ALIVE_SECONDS"] = KEEP_ALIVE_SECONDS
+        own = OWN | {"PORT": str(self.ports[slot]), "DEPLOY_ID": release.id}
         spawn(self._pid(slot), [".venv/bin/python", *SERVE], LOG, release.folder, release.environment() | own)
 
     def stop(self, slot: str) -> None:
@@ -117,11 +112,8 @@ class Processes:
         pid = self.running(slot)
         if pid is None:
             return
-        until = time.monotonic() + float(setting("SERVER_SHUTDOWN_SECONDS", "30.0"))
-        with suppress(proxy.ProxyError):
-            while slot not in proxy.serving() and proxy.requests_in(slot) and time.monotonic() < until:
-                time.sleep(PAUSE_SECONDS)
-        end(pid, lambda: self.running(slot) == pid, until + GRACE_SECONDS - time.monotonic(), drains=False)
+        seconds = float(setting("SERVER_SHUTDOWN_SECONDS", "30.0")) + GRACE_SECONDS
+        end(pid, lambda: self.running(slot) == pid, seconds)
         self._pid(slot).unlink(missing_ok=True)
 
     def running(self, slot: str) -> int | None:
@@ -132,10 +124,6 @@ class Processes:
         """Whether anything runs in a slot."""
         return self.running(slot) is not None
 
-    def configure(self, active: str | None) -> None:
-        """Write who gets requests when the proxy starts again."""
-        proxy.write(proxy.configuration(self.addresses, active))
-
     def last_words(self) -> str:
         """The last line of the log, which says why a start failed."""
         with suppress(OSError):
@@ -143,59 +131,37 @@ class Processes:
             return lines[-1][:300] if lines else ""
         return ""
 
-    def start_proxy(self, active: str | None) -> None:
-        """Let the proxy run, as its configuration of this day says.
+    def start_proxy(self) -> None:
+        """Let the proxy run, with the configuration of this day.
 
         Raises:
             NotDeployedError: it cannot, because its port is taken or otherwise.
         """
-        text = proxy.configuration(self.addresses, active)
-        if number_in(PROXY_PID, ("proxy.cfg",)) and proxy.is_up():
-            if not proxy.CONFIGURATION.exists() or proxy.CONFIGURATION.read_text("utf-8") != text:
-                self._reload(text)
+        proxy.FOLDER.mkdir(parents=True, exist_ok=True)
+        text = proxy.configuration(self._addresses)
+        is_new = not proxy.CONFIGURATION.exists() or proxy.CONFIGURATION.read_text("utf-8") != text
+        pid = number_in(PROXY_PID, PROXY_WORDS)
+        if pid and not is_new:
             return
-        if not is_free(*self.bind):
+        if not pid and not is_free(*self.bind):
             raise NotDeployedError(
                 f"port {self.bind[1]} is taken by another program; expected it free for the proxy: "
                 "a service that runs alone is stopped by python3 ops/process.py stop"
             )
         proxy.write(text)
-        self._check()
-        spawn(
-            PROXY_PID,
-            [self._haproxy(), "-W", "-db", "-f", str(proxy.CONFIGURATION)],
-            PROXY_LOG,
-            Path(),
-            dict(os.environ),
-        )
-        wait_until(proxy.is_up, 5.0, f"the proxy did not start; {PROXY_LOG} says why")
-
-    def _reload(self, text: str) -> None:
-        before = proxy.told("show info")
-        proxy.write(text)
-        self._check()
-        os.kill(int(PROXY_PID.read_text("ascii")), signal.SIGUSR2)
-        number = re.search(r"^Pid: \d+$", before, re.MULTILINE)
-        wait_until(
-            lambda: proxy.is_up() and (not number or number[0] not in proxy.told("show info").splitlines()),
-            5.0,
-            f"the proxy did not take its new configuration; {PROXY_LOG} says why",
-        )
-
-    def _check(self) -> None:
-        done = subprocess.run(
-            [self._haproxy(), "-c", "-f", str(proxy.CONFIGURATION)], capture_output=True, text=True, check=False
-        )
-        if done.returncode:
-            raise NotDeployedError(
-                f"haproxy refuses {proxy.CONFIGURATION}: {(done.stderr or done.stdout).strip()[:300]}", 2
-            )
+        command = [self._nginx(), "-p", str(Path.cwd()), "-c", str(proxy.CONFIGURATION.resolve())]
+        run([*command, "-t", "-q"], Path(), dict(os.environ), "the proxy refuses its configuration")
+        if pid:
+            os.kill(pid, signal.SIGHUP)
+            return
+        spawn(PROXY_PID, [*command, "-g", "daemon off;"], PROXY_LOG, Path(), dict(os.environ))
+        wait_until(lambda: not is_free(*self.bind), 5.0, f"the proxy did not start; {PROXY_LOG} says why")
 
     def stop_proxy(self) -> None:
         """End the proxy: requests that are under way are answered, then nobody answers."""
-        if pid := number_in(PROXY_PID, ("proxy.cfg",)):
-            os.kill(pid, signal.SIGUSR1)
-            wait_until(lambda: not number_in(PROXY_PID, ("proxy.cfg",)), 70.0, "the proxy did not end")
+        if pid := number_in(PROXY_PID, PROXY_WORDS):
+            os.kill(pid, signal.SIGQUIT)
+            wait_until(lambda: number_in(PROXY_PID, PROXY_WORDS) != pid, 70.0, "the proxy did not end")
         PROXY_PID.unlink(missing_ok=True)
 
     @staticmethod

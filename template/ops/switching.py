@@ -15,7 +15,6 @@ from deploys import Deploy, add, deploys
 from driving import Driver, answer, is_ready
 from health import default_url
 from measure import Measure
-from proxy import ProxyError
 from records import now, who
 from releases import NotDeployedError, Release
 from slots import State, Work
@@ -52,18 +51,13 @@ class Switching:
             _record(work, DONE[verb], words, time.monotonic() - begun, *sides)
         except BaseException as error:
             is_refused = isinstance(error, NotDeployedError) and verb == "deploy"
-            result = "failed" if not is_refused else "rolled_back" if self._is_served(slot) else "refused"
+            result = "failed" if not is_refused else "rolled_back" if proxy.serving() == slot else "refused"
             self.requests_back()
             with suppress(OSError):  # of a full disk the error itself tells
                 _record(work, result, str(error) or "interrupted", time.monotonic() - begun)
             self.take_back(work)
             raise
         self.accept(work)
-
-    def _is_served(self, slot: str) -> bool:
-        with suppress(ProxyError):
-            return slot in proxy.serving()
-        return False
 
     def accept(self, work: Work) -> None:
         """Make it what stands."""
@@ -94,11 +88,8 @@ class Switching:
         """Let the slot that stands have the requests; nothing interrupts what follows."""
         for each in ENDS:
             signal.signal(each, signal.SIG_IGN)
-        if self.state.active:
-            self.driver.configure(self.state.active)
-            with suppress(ProxyError):
-                proxy.serve_only(self.state.active)
-        else:
+        proxy.serve_only(self.state.active)
+        if not self.state.active:
             self.driver.stop_proxy()
 
     def recover(self) -> None:
@@ -140,11 +131,7 @@ class Switching:
         Raises:
             NotDeployedError: they do not.
         """
-        self.driver.configure(slot)
-        try:
-            proxy.serve_only(slot)
-        except ProxyError as error:
-            raise NotDeployedError(str(error)) from None
+        proxy.serve_only(slot)
         until = time.monotonic() + SWITCH_SECONDS
         while not is_ready(default_url().removesuffix("/readyz"), release):
             if time.monotonic() > until:
