@@ -4,7 +4,6 @@ import hashlib
 import os
 import re
 import signal
-import socket
 import sqlite3
 import subprocess
 import sys
@@ -15,11 +14,12 @@ from pathlib import Path
 import grammar
 import pytest
 from conftest import ROOT, commit_all, git, share
-from tools import user_environment
+from deployed import free_ports
+from tools import require, user_environment
 
 PAGES = sorted((ROOT / "template/docs/chassis/runbook").glob("*.md.jinja"))
 NAMES = [one.name for page in PAGES for one in grammar.read(page)]
-NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER")
+NAMED = ("PORT", "DATABASE_URL", "BACKUP_FOLDER", "DEPLOY_PORTS")
 ROWS = "SELECT name FROM items ORDER BY name"
 # What a procedure leaves on purpose: copies, notes, logs; and the database, whose rows are compared in its place.
 LEFT = {".git", "var", ".venv", ".tools", ".mypy_cache", ".hypothesis", "uv.lock", "__pycache__"}
@@ -36,9 +36,9 @@ def service(request: pytest.FixtureRequest, installed: Path, tmp_path_factory: p
     Port and database are named by the environment, or by `.env` and nowhere else.
     """
     folder = share(installed, tmp_path_factory.mktemp("runbook") / "a service")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        named = {"PORT": str(free.getsockname()[1]), "SERVER_DRAIN_SECONDS": "0.2"}
+    require("nginx")
+    port, *others = free_ports(3)
+    named = {"PORT": str(port), "DEPLOY_PORTS": ",".join(map(str, others)), "SERVER_DRAIN_SECONDS": "0.2"}
     if request.param == ".env":
         named["DATABASE_URL"] = "'sqlite+aiosqlite:///./var/other place/orders.db'"
         named["BACKUP_FOLDER"] = "'var/other copies'"

@@ -88,7 +88,8 @@ def test_every_setting_is_documented_with_its_default(service: Running) -> None:
     assert {name: default.lower() for name, default in shown.items()} == actual
     of_commands = table.partition("## Backups and rehearsals")[2]
     of_backups = {"BACKUP_FOLDER", "BACKUP_KEEP", "PG_BIN", "SCRATCH_DATABASE_URL"}
-    assert set(first_cells(of_commands)) == of_backups | {"STATUS_SLOW_SECONDS", "STATUS_ERROR_PERCENT", "DEPLOYS_FILE"}
+    of_deploys = {"DEPLOYS_FILE", "DEPLOY_DRIVER", "DEPLOY_PORTS", "DEPLOY_WATCH_SECONDS"}
+    assert set(first_cells(of_commands)) == of_backups | of_deploys | {"STATUS_SLOW_SECONDS", "STATUS_ERROR_PERCENT"}
 
 
 def test_database_page_helps_to_a_url_and_a_server(service: Running) -> None:

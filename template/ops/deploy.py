@@ -2,9 +2,9 @@
 
 Usage: python3 ops/deploy.py deploy [--anyway]                the commit that is checked out
        python3 ops/deploy.py rollback [RELEASE] [--anyway]    the last good one, or that version, commit or id
-       python3 ops/deploy.py check                            says whether a rollback is safe
+       python3 ops/deploy.py rollback [RELEASE] --check       whether it is safe: 0 it is, 1 it is not, 2 unknown
        python3 ops/deploy.py list                             the releases that are kept, and which gets the requests
-       python3 ops/deploy.py up | down                        start what was deployed, stop it
+       python3 ops/deploy.py up | down [--forget]             start what was deployed, stop it; forget all releases
 Exit codes: 0 done; 1 refused or failed, and as it was before; 2 wrong use, or something cannot be read.
 """
 
@@ -57,9 +57,9 @@ def watch_seconds() -> float:
     return found
 
 
-def check(state: State) -> int:
+def check(state: State, to: str | None) -> int:
     """Say whether a rollback is safe; 0 it is, 1 it is not, 2 it cannot be told."""
-    older, newer = deploying.target(state, None), state.of(state.active)
+    older, newer = deploying.target(state, to), state.of(state.active)
     is_safe, lines = verdict(older.commit, (newer or older).commit, older.version)
     say("\n".join(lines))
     return 2 if is_safe is None else 0 if is_safe else 1
@@ -90,7 +90,7 @@ def changes(options: argparse.Namespace) -> None:
         elif options.verb == "up":
             deploying.up(all_of_it)
         else:
-            deploying.down(all_of_it)
+            deploying.down(all_of_it, forget=options.forget)
 
 
 def interrupted(*_: object) -> None:
@@ -102,17 +102,19 @@ def main(arguments: list[str] | None = None) -> int:
     """Do what the command line says; returns the exit code."""
     parser = argparse.ArgumentParser(description="Deploy, roll back, start and stop the service behind its proxy.")
     verbs = parser.add_subparsers(dest="verb", required=True)
-    for verb in ("deploy", "rollback", "check", "list", "up", "down"):
+    for verb in ("deploy", "rollback", "list", "up", "down"):
         verbs.add_parser(verb)
     verbs.choices["rollback"].add_argument(
         "release", nargs="?", help="a version, commit or id (default: the last good one)"
     )
+    verbs.choices["down"].add_argument("--forget", action="store_true", help="what was deployed is removed")
     for verb in ("deploy", "rollback"):
         verbs.choices[verb].add_argument("--anyway", action="store_true", help="also where a rollback is not safe")
+    verbs.choices["rollback"].add_argument("--check", action="store_true", help="only say whether it is safe")
     options = parser.parse_args(arguments)
     try:
-        if options.verb == "check":
-            return check(load())
+        if options.verb == "rollback" and options.check:
+            return check(load(), options.release)
         if options.verb == "list":
             listing(load())
             return 0

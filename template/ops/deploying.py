@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+import proxy
 import releases
 from baseline import ENOUGH
 from driving import is_ready
@@ -148,15 +149,19 @@ def up(all_of_it: Switching) -> None:
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
     driver.start_proxy()
     step("switch", f"to {slot}", lambda: all_of_it.switch(slot, release))
-    say(f"up: {release.told} gets the requests")
+    say(f"started: {release.told} gets the requests")
 
 
-def down(all_of_it: Switching) -> None:
-    """Stop the proxy, then both slots; what is deployed stays so, and `up` brings it back."""
+def down(all_of_it: Switching, *, forget: bool) -> None:
+    """Stop the proxy, then both slots; `up` brings back what is deployed, unless it is to be forgotten."""
     all_of_it.driver.stop_proxy()
     for slot in all_of_it.state.slots:
         all_of_it.driver.stop(slot)
-    say("down: nobody answers")
+    if forget:
+        proxy.serve_only(None)
+        State().save()
+        releases.remove_all_but(())
+    say("stopped: proxy and slots")
 
 
 def _active(all_of_it: Switching) -> Side | None:

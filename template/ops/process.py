@@ -2,6 +2,7 @@
 
 Usage: python3 ops/process.py start    its log goes to var/service.log, its number to var/service.pid
        python3 ops/process.py stop     asks it to end, waits as long as it may take, then ends it
+Where `make deploy` put it behind its proxy, these are `python3 ops/deploy.py up` and `down`.
 A number in var/service.pid counts only while it is a process of this service in this folder.
 Exit codes: 0 done, or there was nothing to stop; 1 it runs already, or another program answers there; 2 wrong use.
 """
@@ -19,6 +20,7 @@ from health import ask, default_url
 from settings import setting
 
 PID, LOG = Path("var/service.pid"), Path("var/service.log")
+DEPLOYED = Path("var/deploy/state.json")
 SERVE = ("-m", "app", "serve")
 GRACE_SECONDS, PAUSE_SECONDS = 10.0, 0.1
 
@@ -98,6 +100,11 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(description="Start or stop the service on this machine.")
     parser.add_argument("verb", choices=("start", "stop"))
     options = parser.parse_args(arguments)
+    if DEPLOYED.exists():
+        verb = "up" if options.verb == "start" else "down"
+        return subprocess.run(
+            [sys.executable, str(Path(__file__).with_name("deploy.py")), verb], check=False
+        ).returncode
     try:
         return start() if options.verb == "start" else stop()
     except (OSError, ValueError) as error:

@@ -60,6 +60,9 @@ class State:
         Raises:
             OSError: it cannot be written.
         """
+        if self == State():  # nothing was ever deployed
+            FILE.unlink(missing_ok=True)
+            return
         FOLDER.mkdir(parents=True, exist_ok=True)
         partial = FILE.with_suffix(".partial")
         try:

@@ -67,6 +67,12 @@ class _OpsSettings(BaseSettings):
     """make status: more answers of 500 and above are failing."""
     deploys_file: str = "var/deploys.jsonl"
     """make status, shipped: where deployments are recorded."""
+    deploy_driver: str = "process"
+    """make deploy: what runs the two slots."""
+    deploy_ports: str = ""
+    """make deploy: where the two slots listen; unset: PORT + 1 and + 2."""
+    deploy_watch_seconds: str = "10.0"
+    """make deploy: how long clients are watched before and after; 0 not at all."""
 
 
 def setting_rows() -> list[dict[str, str]]:
