@@ -1,5 +1,6 @@
 """A rendered service run by its own Dockerfile and compose.yaml, as a team deploys it."""
 
+import http.client
 import json
 import shutil
 import socket
@@ -9,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine import Engine, bases
-from serving import ask
+from serving import run
 
 # 16 characters or more, and such as nothing else holds: a test looks for it in the image.
 SECRET = "planted-Zq7-secret-of-operations"  # noqa: S105 - a test's
@@ -57,10 +58,20 @@ class Composed:
         identity = self.compose("ps", "--all", "--quiet", "app").strip()
         return json.loads(self.engine.docker("inspect", identity))[0]
 
-    def get(self, path: str, **headers: str) -> tuple[int, dict]:
+    def ask(self, method: str, path: str, body: dict | None = None, token: str = "") -> tuple[int, dict]:
         """Ask through the published port; return status and parsed body."""
-        status, _, body = ask(f"127.0.0.1:{self.port}", path, **headers)
-        return status, json.loads(body)
+        headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
+        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=10)
+        try:
+            connection.request(method, path, json.dumps(body) if body else None, headers)
+            answer = connection.getresponse()
+            return answer.status, json.loads(answer.read())
+        finally:
+            connection.close()
+
+    def await_ready(self) -> None:
+        """Wait from this machine, with the service's own program, until requests are answered."""
+        run(self.folder, "python3", "ops/health.py", "--wait", "60", PORT=str(self.port), HOST="127.0.0.1")
 
     def settings(self, **lines: str) -> None:
         """Write `.env`: what production asks for, and what is given."""
@@ -86,4 +97,6 @@ def composed(engine: Engine, rendered: Path, folder: Path) -> Iterator[Composed]
     try:
         yield service
     finally:
-        service.compose("down", "--volumes", "--rmi", "local", "--timeout", "5", "--remove-orphans", status=None)
+        service.compose("down", "--volumes", "--timeout", "1", "--remove-orphans", status=None)
+        if images := engine.docker("images", "--quiet", slug).split():
+            engine.docker("rmi", "--force", *images)
