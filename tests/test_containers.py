@@ -76,7 +76,6 @@ def service(engine: Engine, rendered: Path, tmp_path_factory: pytest.TempPathFac
     with composed(engine, rendered, tmp_path_factory.mktemp("containers") / "service") as deployed:
         (deployed.folder / "var").mkdir()
         (deployed.folder / "var/keys.json").write_text(SECRET)
-        deployed.compose("build", "--quiet")
         deployed.compose("run", "--rm", "app", "python3", "-m", "app", "keys", "new")
         deployed.up("--build")
         yield deployed
@@ -206,15 +205,18 @@ def test_release_is_deployed_and_the_one_before_runs_again(service: Composed) ->
     """The README's command brings what changed; the runbook's brings the image of before back, or says it is gone."""
     page = (service.folder / "docs/chassis/runbook/service.md").read_text(encoding="utf-8")
     (name,) = re.findall(r"^With Compose: `(\w+)` of the release before in `.env`", page, re.MULTILINE)
-    project = service.folder / "pyproject.toml"
-    project.write_text(project.read_text().replace('version = "0.1.0"', 'version = "0.2.0"'))
-    for version, options, expected in (("2", "--build", "0.2.0"), ("dev", "--no-build", "0.1.0")):
-        service.settings(**{name: version})
-        service.up(options)
-        assert service.ask("GET", "/health")[1]["data"]["version"] == expected
-    service.settings(**{name: "gone"})
-    assert "No such image" in service.compose("up", "--detach", "--wait", "--no-build", status=1)
-    assert service.ask("GET", "/health")[1]["data"]["version"] == "0.1.0"
+    routes = service.folder / "src/app/api/v1/accounts/routes.py"
+    routes.write_text(routes.read_text().replace('"Register"', '"Register anew"'))
+    of_before = service.state()["Image"]
+    service.settings(**{name: "2"})
+    service.up("--build")
+    assert "Register anew" in service.inside("cat .venv/lib/python3*/site-packages/app/api/v1/accounts/routes.py")
+    for tag, status in (("dev", 0), ("gone", 1)):
+        service.settings(**{name: tag})
+        said = service.compose("up", "--detach", "--wait", "--no-build", status=status)
+        assert ("No such image" in said) == bool(status)
+        assert service.state()["Image"] == of_before
+    assert service.ask("GET", "/readyz")[0] == 200
 
 
 def test_compose_commands_of_the_docs_are_tried_here(rendered: Path) -> None:
