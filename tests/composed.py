@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from engine import Engine, bases
+from engine import Engine
+from images import bases, provide
 from serving import run
 
 # 16 characters or more, and such as nothing else holds: a test looks for it in the image.
@@ -93,7 +94,7 @@ def composed(engine: Engine, rendered: Path, folder: Path) -> Iterator[Composed]
         service = Composed(engine, folder, free.getsockname()[1])
     service.settings()
     for name in bases(folder / "Dockerfile"):
-        engine.base(name)
+        provide(engine, name)
     try:
         yield service
     finally:

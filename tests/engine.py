@@ -1,16 +1,15 @@
 """A container engine for the tests: Docker with Compose, started in .work and taken down again, touching nothing else.
 
-Its base images are made of Debian's packages and uv's wheel, so no image registry is needed. Only who may make
-namespaces can start it; anybody else uses the engine that already answers them, if there is one. Tests and tools only.
+Only who may make namespaces can start it; anybody else uses the engine that already answers them, if there is one.
 """
 
 import ctypes
-import hashlib
 import os
 import re
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -18,14 +17,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from tools import ENGINE, INSTALLED, TOOLS, lost, may_run_containers, require
+from tools import ENGINE, TOOLS, lost, may_run_containers, require
 
 ROOT = Path(__file__).resolve().parent.parent
 FOLDERS = ROOT / ".work/engine"
-PYTHON_VERSION = "3.13"  # Debian trixie's; the Dockerfile's base image is trixie too
-PACKAGES = ("python3", "ca-certificates")
-UNREAD = ("man", "doc", "info", "locale", "lintian")
-
 # The firewall of the machine is left as it is: containers see each other by name and publish ports, and nothing beyond.
 DAEMON = (
     *("--iptables=false", "--ip6tables=false", "--ip-forward=false", "--ip-masq=false", "--bridge=none"),
@@ -33,13 +28,23 @@ DAEMON = (
 )
 
 
+# What a user's shell may hold and Compose would read.
+NOT_PASSED = re.compile(r"DOCKER_|COMPOSE_|(VERSION|PORT)$")
+
+
 @dataclass(frozen=True)
 class Engine:
-    """An engine that answers: its client, what the client must be told, and how a build reaches the package index."""
+    """An engine that answers: its client and what that must be told, a scratch folder, and a build's network."""
 
     client: str
     environment: dict[str, str]
+    folder: Path
     build_network: str
+
+    @property
+    def is_users(self) -> bool:
+        """Whether it was there before the tests, and has a registry."""
+        return self.build_network != "host"
 
     def docker(self, *arguments: str, folder: Path | None = None, status: int | None = 0, **more: str) -> str:
         """Run docker and return what it printed, both streams; `status=None` takes any exit status."""
@@ -55,41 +60,6 @@ class Engine:
         assert status in {None, done.returncode}, f"docker {' '.join(arguments)}: {done.returncode}\n{done.stdout}"
         return done.stdout
 
-    def base(self, name: str) -> None:
-        """Make a base image as the Dockerfile names it, unless a registry gives it; `haproxy` is Debian's."""
-        if self.build_network != "host" or self.docker("images", "--quiet", name):
-            return
-        if "/uv:" in name:
-            files = subprocess.run(["tar", "-C", INSTALLED, "-c", "uv"], capture_output=True, check=True).stdout
-            subprocess.run(
-                [self.client, "import", "-", name], input=files, env=self.environment, capture_output=True, check=True
-            )
-        elif name.startswith("python:"):
-            changes = [f"ENV {variable}={value}" for variable, value in _index().items()]
-            options = [option for change in changes for option in ("--change", change)]
-            self.docker("import", *options, str(_debian()), name)
-        else:
-            self._install(name, package=name.rsplit("/", 1)[-1].partition(":")[0])
-
-    def _install(self, name: str, package: str) -> None:
-        python = f"python:{PYTHON_VERSION}-slim-trixie"
-        self.base(python)
-        install = f"apt-get update -qq && apt-get install -qq --yes --no-install-recommends {package}"
-        lines = f"FROM {python}\nRUN {install} >/dev/null && rm -rf /var/lib/apt/lists/*\n"
-        folder = Path(self.environment["DOCKER_CONFIG"]).parent / package
-        folder.mkdir()
-        (folder / "Dockerfile").write_text(lines, encoding="utf-8")
-        self.docker("build", "--quiet", "--network", "host", "--tag", name, str(folder))
-
-
-def bases(dockerfile: Path) -> list[str]:
-    """Name the images a Dockerfile begins with, its own stages left out."""
-    text = dockerfile.read_text(encoding="utf-8")
-    for name, value in re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE):
-        text = text.replace(f"${{{name}}}", value)
-    stages = set(re.findall(r" AS (\w+)$", text, re.MULTILINE))
-    return [name for name in dict.fromkeys(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) if name not in stages]
-
 
 @contextmanager
 def running_engine() -> Iterator[Engine]:
@@ -99,8 +69,8 @@ def running_engine() -> Iterator[Engine]:
         return
     programs = [require(name) for name in ("dockerd", "runc", "iptables", "mmdebstrap")]
     _sweep()
-    folder = FOLDERS / str(os.getpid())
-    folder.mkdir(parents=True)
+    FOLDERS.mkdir(parents=True, exist_ok=True)
+    folder = Path(tempfile.mkdtemp(prefix=f"{os.getpid()}-", dir=FOLDERS))
     try:
         with _daemon(programs[0], folder) as ours:
             yield ours
@@ -113,24 +83,25 @@ def _users_engine() -> Engine:
     asked = [[client, "info"], [client, "compose", "version"]] if client else [["false"]]
     if any(subprocess.run(command, capture_output=True, check=False).returncode for command in asked):
         pytest.skip(lost(TOOLS["dockerd"]))
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("COMPOSE_")}
-    return Engine(str(client), environment, "default")
+    known = {name: value for name, value in os.environ.items() if name.startswith("DOCKER_")}
+    return Engine(str(client), {**_environment(), **known}, Path(), "default")
 
 
 @contextmanager
 def _daemon(program: str, folder: Path) -> Iterator[Engine]:
     (folder / "config").mkdir()
     (folder / "config/cli-plugins").symlink_to(ENGINE / "cli-plugins")
-    kept = {name: value for name, value in os.environ.items() if not name.startswith(("DOCKER_", "COMPOSE_"))}
+    kept = _environment()
     kept["PATH"] = os.pathsep.join([str(ENGINE / "bin"), os.environ["PATH"], "/usr/sbin", "/sbin"])
-    address = f"unix://{folder}/sock"
-    environment = {**kept, "DOCKER_HOST": address, "DOCKER_CONFIG": str(folder / "config")}
-    places = {"--data-root": "data", "--exec-root": "exec", "--pidfile": "pid"}
-    options = [f"{option}={folder / name}" for option, name in places.items()]
-    ours = Engine(str(ENGINE / "bin/docker"), environment, "host")
+    sockets = _sockets(folder)
+    sockets.mkdir()
+    environment = {**kept, "DOCKER_HOST": f"unix://{sockets}/sock", "DOCKER_CONFIG": str(folder / "config")}
+    places = {"--data-root": folder / "data", "--pidfile": folder / "pid", "--exec-root": sockets}
+    options = ["--host", environment["DOCKER_HOST"], *(f"{option}={place}" for option, place in places.items())]
+    ours = Engine(str(ENGINE / "bin/docker"), environment, folder, "host")
     with (folder / "log").open("w") as log:
         process = subprocess.Popen(
-            [program, "--host", address, *options, *DAEMON],
+            [program, *options, *DAEMON],
             env=kept,
             stdout=log,
             stderr=log,
@@ -140,11 +111,20 @@ def _daemon(program: str, folder: Path) -> Iterator[Engine]:
     try:
         _await(ours, process, folder / "log")
         yield ours
-        if left := ours.docker("ps", "--all", "--quiet").split():
-            ours.docker("rm", "--force", "--volumes", *left)
     finally:
+        if process.poll() is None and (left := ours.docker("ps", "--all", "--quiet", status=None).split()):
+            ours.docker("rm", "--force", "--volumes", *left, status=None)
         process.terminate()
         process.wait(90)
+
+
+def _environment() -> dict[str, str]:
+    return {name: value for name, value in os.environ.items() if not NOT_PASSED.match(name)}
+
+
+def _sockets(folder: Path) -> Path:
+    """Say where an engine's sockets lie: their paths may have 107 characters, and a clone's may have more."""
+    return Path("/run", f"plumbline-{folder.name}")
 
 
 def _end_with_us() -> None:
@@ -162,43 +142,16 @@ def _await(ours: Engine, process: subprocess.Popen, log: Path) -> None:
     raise RuntimeError(f"found no engine that answers, expected one:\n{log.read_text()[-4000:]}")
 
 
-def _index() -> dict[str, str]:
-    """Tell uv in a container what it is told here: which index, and whom to trust."""
-    names = ("UV_DEFAULT_INDEX", "UV_INDEX", "UV_INDEX_URL", "UV_EXTRA_INDEX_URL")
-    told = {name: os.environ[name] for name in names if name in os.environ}
-    return {"SSL_CERT_FILE": "/etc/ssl/certs/ca-certificates.crt", **told}
-
-
-def _debian() -> Path:
-    """Return Debian trixie with Python as an archive, made once for the packages and certificates it holds."""
-    trusted = Path(os.environ.get("SSL_CERT_FILE", "/etc/ssl/certs/ca-certificates.crt"))
-    sources = sorted((ENGINE / "sources.d").iterdir())
-    held = [str(PACKAGES), str(UNREAD), *(path.read_text(encoding="utf-8") for path in (trusted, *sources))]
-    key = hashlib.sha256("\0".join(held).encode()).hexdigest()[:12]
-    archive = ENGINE / f"debian-{key}.tar"
-    if not archive.exists():
-        new = archive.with_suffix(f".{os.getpid()}.tar")
-        command = [
-            *(require("mmdebstrap"), "--quiet", "--variant=minbase", f"--include={','.join(PACKAGES)}"),
-            *(f"--dpkgopt=path-exclude=/usr/share/{name}/*" for name in UNREAD),
-            f"--customize-hook=upload '{trusted}' /etc/ssl/certs/ca-certificates.crt",
-            *("trixie", str(new), *map(str, sources)),
-        ]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert done.returncode == 0, done.stderr
-        new.replace(archive)
-    return archive
-
-
 def _sweep() -> None:
     """Remove what a run that was killed has left."""
     for folder in FOLDERS.glob("*"):
-        if not Path("/proc", folder.name).exists():
+        if not Path("/proc", folder.name.partition("-")[0]).exists():
             _remove(folder)
 
 
 def _remove(folder: Path) -> None:
-    mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
-    for mount in reversed([mount for mount in mounts if Path(mount).is_relative_to(folder)]):
-        subprocess.run(["umount", "--lazy", mount], check=False)
-    shutil.rmtree(folder, ignore_errors=True)
+    for place in (folder, _sockets(folder)):
+        mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
+        for mount in reversed([mount for mount in mounts if Path(mount).is_relative_to(place)]):
+            subprocess.run(["umount", "--lazy", mount], check=False)
+        shutil.rmtree(place, ignore_errors=True)

@@ -11,7 +11,9 @@ from pathlib import Path
 import pytest
 from composed import SECRET, Composed, composed
 from conftest import Render
-from engine import PYTHON_VERSION, Engine, running_engine
+from engine import Engine, running_engine
+from images import PYTHON_VERSION
+from tools import TOOLS, lost
 
 PASSWORD = "nine brass plumb bobs"  # noqa: S105 - a test's
 KILL = r"""
@@ -90,6 +92,18 @@ def log_in(service: Composed, name: str) -> tuple[int, str]:
 def register(service: Composed, name: str) -> None:
     """Make an account."""
     assert service.ask("POST", "/v1/accounts", {"email": f"{name}@example.com", "password": PASSWORD})[0] == 201
+
+
+def test_engine_leaves_nothing_behind(engine: Engine) -> None:
+    """A second engine runs beside the first; when it has ended, no process, mount or folder of it is left."""
+    if engine.is_users:
+        pytest.skip(lost(TOOLS["dockerd"]))
+    with running_engine() as second:
+        folder, pid = second.folder, (second.folder / "pid").read_text()
+        assert second.docker("ps", "--quiet") == ""
+    assert not folder.exists()
+    assert not Path("/proc", pid).exists()
+    assert str(folder) not in Path("/proc/mounts").read_text()
 
 
 def test_container_answers_on_this_machine_alone(service: Composed) -> None:
