@@ -114,6 +114,7 @@ def _daemon(program: str, folder: Path) -> Iterator[Engine]:
     finally:
         if process.poll() is None and (left := ours.docker("ps", "--all", "--quiet", status=None).split()):
             ours.docker("rm", "--force", "--volumes", *left, status=None)
+        ours.docker("network", "prune", "--force", status=None)
         process.terminate()
         process.wait(90)
 
@@ -150,6 +151,10 @@ def _sweep() -> None:
 
 
 def _remove(folder: Path) -> None:
+    networks = folder / "data/network/files/local-kv.db"
+    for bridge in set(re.findall(rb"br-[0-9a-f]{12}", networks.read_bytes() if networks.exists() else b"")):
+        if shutil.which("ip") and Path("/sys/class/net", bridge.decode()).exists():  # of a run that was killed
+            subprocess.run(["ip", "link", "delete", bridge.decode()], check=False)
     for place in (folder, _sockets(folder)):
         mounts = [line.split()[1] for line in Path("/proc/mounts").read_text().splitlines()]
         for mount in reversed([mount for mount in mounts if Path(mount).is_relative_to(place)]):
