@@ -6,6 +6,7 @@ Imports pytest and the standard library only. A test calls `require`; nothing el
 import os
 import shutil
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +14,24 @@ import pytest
 
 # What `make` installed stands beside the Python that runs the tests.
 INSTALLED = Path(sys.executable).parent
+# What `.ci/run` unpacked of Docker. Not on PATH: no service's target may find a client there.
+ENGINE = INSTALLED.parent / "engine"
+
+# Stands in the reason of a skip that CI forgives: who runs the tests can do nothing about it.
+FORGIVEN = "forgiven here, as who runs the tests may not have it"
+CAP_NET_ADMIN, CAP_SYS_ADMIN = 12, 21
+
+
+def is_root() -> bool:
+    """Say whether packages may be installed."""
+    return os.geteuid() == 0
+
+
+def may_run_containers() -> bool:
+    """Say whether namespaces and networks may be made: root may, but not inside most containers."""
+    status = Path("/proc/self/status")
+    found = status.read_text(encoding="utf-8").partition("CapEff:")[2].split() if status.exists() else []
+    return bool(found) and all(int(found[0], 16) >> bit & 1 for bit in (CAP_NET_ADMIN, CAP_SYS_ADMIN))
 
 
 @dataclass(frozen=True)
@@ -25,6 +44,8 @@ class Tool:
     without: str
     also: tuple[str, ...] = ()
     """Other names of a program that does as well."""
+    may_have: Callable[[], bool] | None = None
+    """Who may have it, where not everybody does; a skip is forgiven to the others, in CI too."""
 
 
 TOOLS = {
@@ -52,6 +73,16 @@ TOOLS = {
             "Debian's package chromium, which root alone can install, and `.ci/run` does",
             "/docs in a real browser",
             also=("chromium-browser", "google-chrome"),  # what other systems call it; GitHub's runners have them all
+            may_have=is_root,
+        ),
+        *(
+            Tool(name, version, had, "containers that are built and run", may_have=may_run_containers)
+            for name, version, had in (
+                ("dockerd", "26 or newer", "Debian trixie's package docker.io; `.ci/run` unpacks it"),
+                ("runc", "1.1 or newer", "Debian's package runc, which root alone can install, and `.ci/run` does"),
+                ("iptables", "1.8 or newer", "Debian's package iptables, likewise"),
+                ("mmdebstrap", "1.3 or newer", "Debian's package mmdebstrap, likewise"),
+            )
         ),
     )
 }
@@ -60,11 +91,17 @@ TOOLS = {
 def require(name: str) -> str:
     """Return the path of a program named in TOOLS; without it, skip the test and say what is lost."""
     tool = TOOLS[name]
-    path = os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath)])
+    path = os.pathsep.join([str(INSTALLED), os.environ.get("PATH", os.defpath), "/usr/sbin", str(ENGINE / "bin")])
     for known in (name, *tool.also):
         if found := shutil.which(known, path=path):
             return found
-    pytest.skip(f"needs {tool.name} {tool.version} ({tool.had}); without it: {tool.without}")
+    pytest.skip(lost(tool))
+
+
+def lost(tool: Tool) -> str:
+    """Say what is skipped without a program, and whether CI forgives it."""
+    forgiven = f" ({FORGIVEN})" if tool.may_have and not tool.may_have() else ""
+    return f"needs {tool.name} {tool.version} ({tool.had}); without it: {tool.without}{forgiven}"
 
 
 def user_environment(**more: str) -> dict[str, str]:
