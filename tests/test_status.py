@@ -175,7 +175,7 @@ def test_last_deployment_is_judged_by_its_record(service: Path, changed: dict, w
 @pytest.mark.parametrize(
     ("line", "told"),
     [
-        ("{", "is no line of this file; expected one JSON object with after, before, command, commit, reason, "),
+        ("{", "is no line of this file; expected one JSON object with after, before, command, commit, id, reason, "),
         (
             json.dumps(DEPLOY | {"result": "good"}),
             "has the result 'good'; expected one of ok, refused, rolled_back, fail",
