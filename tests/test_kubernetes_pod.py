@@ -170,7 +170,7 @@ def test_pod_without_signing_keys_says_what_it_expects(pod: Pod) -> None:
 
 
 def test_pod_is_ready_once_the_job_has_migrated(pod: Pod) -> None:
-    """A release that comes before its Job lives and waits; ready it serves its hosts, in-cluster probes by address."""
+    """A release that comes before its Job lives and waits; then it serves its hosts, and sees keys mounted anew."""
     shutil.rmtree(pod.keys, ignore_errors=True)
     keys(pod, "new")
     pod.mount(0)
@@ -194,5 +194,6 @@ def test_pod_is_ready_once_the_job_has_migrated(pod: Pod) -> None:
         while len(json.loads(ask(address, "/.well-known/jwks.json", Host=host)[2])["keys"]) == len(first):
             assert time.monotonic() < deadline, "a new key was mounted and not seen"
             time.sleep(0.05)
+    assert "for all processes together" in (pod.folder.parent / "server.log").read_text("utf-8")
     assert changed_files(pod.folder) == before, "something is written outside of /tmp"
-    assert pod.run("Job").stdout == "", "nothing is left to migrate"
+    assert re.fullmatch(r"team: (\d+) -> \1\n", pod.run("Job").stdout), "nothing is left to migrate"
