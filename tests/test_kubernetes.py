@@ -1,6 +1,7 @@
 """What is deployed to Kubernetes, as kustomize builds it: valid, and every property that the page promises."""
 
 import re
+import shutil
 import subprocess
 from collections.abc import Callable
 from pathlib import Path
@@ -83,6 +84,18 @@ def test_any_slug_is_a_name(render: Render, slug: str) -> None:
     assert built.one("Deployment")["metadata"]["name"] == slug
     assert fits(built.one("Service")["spec"]["selector"], built.labels())
     assert all(len(document["metadata"]["name"]) <= 63 for document in built.documents)
+
+
+def test_digest_takes_the_place_of_the_tag(render: Render, tmp_path: Path) -> None:
+    """The comment in the overlay works: the image is named by its digest, for the pods and for the Job."""
+    service = shutil.copytree(render("everything"), tmp_path / "service", ignore=shutil.ignore_patterns(".git"))
+    overlay = service / "deploy/kubernetes/overlays/production/kustomization.yaml"
+    digest = f"sha256:{'0a' * 32}"
+    overlay.write_text(re.sub("newTag: .*", f"digest: {digest}", overlay.read_text("utf-8")), encoding="utf-8")
+    built = Built(service, build(service, "production"))
+    for kind in ("Deployment", "Job"):
+        assert built.container(kind)["image"] == f"registry.example.com/example-service@{digest}"
+    INVARIANTS["image"].holds(built)
 
 
 def test_feature_that_is_off_asks_for_nothing(render: Render) -> None:
