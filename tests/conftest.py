@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PROFILES: dict[str, dict] = {
     "default": {},
     "bare": {"ci": "none", "deploy": "none", "features": []},
-    "everything": {"ci": "both", "deploy": "compose", "license": "Apache-2.0"},
+    "everything": {"ci": "both", "deploy": "both", "license": "Apache-2.0"},
 }
 
 # Those of a service's tests that see which routes and tables its team has; the others ask routes of their own.

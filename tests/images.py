@@ -65,7 +65,7 @@ def _told() -> dict[str, str]:
 def _debian() -> Path:
     """Return Debian trixie with Python as an archive, made once for the packages and certificates it holds."""
     trusted = Path(os.environ.get("SSL_CERT_FILE", CERTIFICATES))
-    sources = sorted((ENGINE / "sources.d").iterdir())
+    sources = sorted((ENGINE.parent / "trixie.d").iterdir())
     held = [str(PACKAGES), str(UNREAD), *(path.read_text(encoding="utf-8") for path in (trusted, *sources))]
     key = hashlib.sha256("\0".join(held).encode()).hexdigest()[:12]
     archive = ENGINE / f"debian-{key}.tar"

@@ -9,6 +9,7 @@ from pathlib import Path
 import answers as answers_hook
 import pytest
 import yaml
+from cluster import build
 from conftest import ROOT, Render, copy_service
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -56,7 +57,7 @@ REFUSED = {
 @pytest.mark.parametrize("answer", ODD_BUT_RIGHT.values(), ids=ODD_BUT_RIGHT)
 def test_odd_answers_arrive_unchanged(render: Render, answer: str) -> None:
     """Every file that quotes an answer gives back exactly what was answered, in its own format."""
-    service = render(**dict.fromkeys(FREE_TEXT, answer), license="MIT", ci="both")
+    service = render(**dict.fromkeys(FREE_TEXT, answer), license="MIT", ci="both", deploy="both")
     identity = json.loads(text(service / "src/app/chassis/service.json"))
     recorded = yaml.safe_load(text(service / ".copier-answers.yml"))
     project = tomllib.loads(text(service / "pyproject.toml"))["project"]
@@ -66,6 +67,8 @@ def test_odd_answers_arrive_unchanged(render: Render, answer: str) -> None:
     assert f"Copyright (c) {answer}\n" in text(service / "LICENSE")
     for name in (".gitlab-ci.yml", "compose.yaml"):
         yaml.compose(text(service / name))
+    (deployment,) = (one for one in build(service, "production") if one["kind"] == "Deployment")
+    assert set(deployment["metadata"]["annotations"].values()) == {answer}
 
 
 @pytest.mark.parametrize("question", FREE_TEXT)

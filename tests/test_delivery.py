@@ -9,7 +9,7 @@ import yaml
 from conftest import Render
 from tools import require
 
-EVERYTHING = {"ci": "both", "deploy": "compose"}
+EVERYTHING = {"ci": "both", "deploy": "both"}
 SCHEMAS = {
     ".github/workflows/chassis-ci.yml": "vendor.github-workflows",
     ".gitlab-ci.yml": "vendor.gitlab-ci",

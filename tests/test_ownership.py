@@ -58,6 +58,8 @@ def test_every_rendered_path_has_one_owner(render: Render, profile: str) -> None
         ("deploy/packages.txt", "theirs"),
         ("deploy/monitoring/chassis/tests/alerts.yml", "ours"),
         ("deploy/monitoring/prometheus.yml", "theirs"),
+        ("deploy/kubernetes/base/features/auth/kustomization.yaml", "ours"),
+        ("deploy/kubernetes/overlays/production/kustomization.yaml", "theirs"),
         ("probes.txt", "theirs"),
         ("docs/chassis/runbook/start.md", "ours"),
         ("docs/runbook/orders.md", "theirs"),

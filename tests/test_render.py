@@ -93,8 +93,11 @@ def test_render_holds_what_was_answered(render: Render, answers: dict) -> None:
     service = render(**answers)
     assert (service / ".github").exists() == (answers["ci"] in {"github", "both"})
     assert (service / ".gitlab-ci.yml").exists() == (answers["ci"] in {"gitlab", "both"})
-    assert (service / "Dockerfile").exists() == (answers["deploy"] == "compose")
-    assert (service / "deploy/packages.txt").exists() == (answers["deploy"] == "compose")
+    assert (service / "compose.yaml").exists() == (answers["deploy"] in {"compose", "both"})
+    for name in ("deploy/kubernetes/base", "deploy/kubernetes/overlays", "docs/chassis/kubernetes.md"):
+        assert (service / name).exists() == (answers["deploy"] in {"kubernetes", "both"}), name
+    for name in ("Dockerfile", ".dockerignore", "deploy/packages.txt"):
+        assert (service / name).exists() == (answers["deploy"] != "none"), name
     assert (service / "deploy/monitoring").exists()
     project = tomllib.loads(text(service / "pyproject.toml"))["project"]
     assert project["requires-python"] == f">={answers['python_version']}"

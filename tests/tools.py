@@ -68,6 +68,12 @@ TOOLS = {
         Tool("promtool", "2.42 or newer", "Debian's package prometheus; `.ci/run` unpacks it", "alerts that fire"),
         Tool("nginx", "1.18 or newer", "Debian's package nginx; `.ci/run` unpacks it", "deployments behind a proxy"),
         Tool(
+            "kubectl",
+            "1.27 or newer",
+            "Debian's package kubectl, of Debian 13 or newer; `.ci/run` unpacks it",
+            "overlays for Kubernetes as they are applied",
+        ),
+        Tool(
             "chromium",
             "156 or newer",
             "Debian's package chromium, which root alone can install, and `.ci/run` does",
