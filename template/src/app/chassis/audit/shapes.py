@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-__all__ = ["is_env_file", "is_secret", "secrets_in"]
+__all__ = ["is_env_file", "is_made_up", "is_secret", "secrets_in"]
 
 # Keys also inside of JSON, or encrypted.
 _TOKENS = re.compile(
@@ -46,6 +46,11 @@ def is_secret(name: str, value: str) -> bool:
     return bool(is_named) or any(map(_is_password, _URL.finditer(value)))
 
 
+def is_made_up(value: str) -> bool:
+    """Whether a value only stands for a secret: a placeholder, or words or a number alone."""
+    return not (re.search("[A-Za-z]", value) and re.search("[0-9]", value)) or bool(_MADE_UP.search(value))
+
+
 def secrets_in(text: str, *, is_code: bool, has_examples: bool) -> Iterator[int]:
     """Where they begin. In code only what is quoted is a value; of examples only what a provider gave out counts."""
     yield from (found.start() for found in _TOKENS.finditer(text))
@@ -53,8 +58,7 @@ def secrets_in(text: str, *, is_code: bool, has_examples: bool) -> Iterator[int]
         return
     yield from (found.start() for found in _URL.finditer(text) if _is_password(found))
     for found in _ASSIGNED.finditer(text):
-        value = found[2] or ("" if is_code else found[3] or "")
-        if re.search("[A-Za-z]", value) and re.search("[0-9]", value) and not _MADE_UP.search(value):
+        if not is_made_up(found[2] or ("" if is_code else found[3] or "")):
             yield found.start()
 
 
