@@ -29,6 +29,7 @@ PLANTED = "tests/chassis/"
 # In hashes, revisions and addresses these find more than anybody would look at.
 TOO_LOUD = ("Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector")
 BY_NAME = {"Secret Keyword", "Basic Auth Credentials"}
+EXPECTED = "expected the repository that holds this service"
 ACCEPT = 'accept it in pyproject.toml: [[tool.chassis.accepted_secrets]] with id = "{}" and reason = "why it is none"'
 
 
@@ -83,7 +84,9 @@ def has_commits() -> bool:
     try:
         is_shallow = git("rev-parse", "--is-shallow-repository").strip() == "true"
     except (OSError, subprocess.CalledProcessError) as error:
-        raise NotDoneError("no git repository, or no git; expected the one that holds this service", 2) from error
+        raise NotDoneError(f"no git, or no repository; {EXPECTED}", 2) from error
+    if not git("ls-files", "--", "pyproject.toml"):
+        raise NotDoneError(f"git holds no pyproject.toml here; {EXPECTED}", 2)
     if is_shallow:
         raise NotDoneError(
             "a shallow clone does not show every commit; expected the whole history: "

@@ -108,7 +108,7 @@ def _open_by_gh(where: Place, proposal: Proposal) -> None:
     environment = dict(os.environ) | {"GH_TOKEN": where.token, "GH_REPO": os.environ.get("GITHUB_REPOSITORY", "")}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        failed = done.stderr.strip() if done.returncode else ""
+        failed = done.stderr.strip() or f"exit status {done.returncode}" if done.returncode else ""
     except OSError as error:
         failed = str(error)
     if failed:  # the next run shall try again
