@@ -29,15 +29,21 @@ def jobs(service: Path) -> list[Job]:
 
 @pytest.fixture
 def service(installed: Path, render: Render, tmp_path: Path) -> Path:
-    """Return a service of the test's own with a release, a lock and a change, as a runner checks it out."""
+    """Return a committed service of the test's own, its lock among it."""
     require("make"), require("git"), require("uv")
     folder = share(installed, tmp_path / "my service", render(**BOTH))
     shutil.copy2(installed / "uv.lock", folder)
     commit_all(folder, "render")
-    git(folder, "tag", "v0.1.0")
-    (folder / "README.md").write_text("# Ours\n")
-    commit_all(folder, "change")
     return folder
+
+
+def release(service: Path) -> None:
+    """Record the contract, tag, and change something after it."""
+    assert make(service, "contract").returncode == 0
+    commit_all(service, "contract")
+    git(service, "tag", "v0.1.0")
+    (service / "README.md").write_text("# Ours\n")
+    commit_all(service, "change")
 
 
 def test_both_systems_run_the_same_targets_on_the_same_occasions(render: Render) -> None:
@@ -59,6 +65,7 @@ def test_every_command_of_ci_runs_in_a_committed_service(service: Path, tmp_path
     assert set(ELSEWHERE) < commands
     for name, called in ELSEWHERE.values():
         assert called in (ROOT / "tests" / name).read_text(encoding="utf-8")
+    release(service)
     ran: set[str] = set()
     for number, job in enumerate(distinct.values()):
         if ELSEWHERE.keys().isdisjoint(job.lines):
