@@ -42,7 +42,13 @@ TOOLS = {
             "`make test` installs it in .tools",
             "schemas of CI files",
         ),
-        Tool("npm", "10 or newer", "Node.js brings it", "structural comparison of contracts by oasdiff"),
+        Tool(
+            "npm",
+            "10 or newer",
+            "Node.js brings it",
+            "structural comparison of contracts by oasdiff, GitLab's pipelines in `make soak`",
+        ),
+        Tool("rsync", "3 or newer", "Debian's package rsync", "GitLab's pipelines in `make soak`"),
         Tool("hadolint", "see pyproject.toml", "`make test` installs it in .tools", "lint of the Dockerfile"),
         Tool("promtool", "2.42 or newer", "Debian's package prometheus; `.ci/run` unpacks it", "alerts that fire"),
         Tool(

@@ -42,8 +42,7 @@ def is_env_file(path: str) -> bool:
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable holds a secret: by its name, or as the password of an address."""
     is_harmless = re.fullmatch(r"(?i)([/.].*|\$|true|false|\d{1,6}[a-z]?)?", value)
-    is_named = re.search(rf"{_NAME}$", name) and not is_harmless
-    return bool(is_named) or any(map(_is_password, _URL.finditer(value)))
+    return bool(re.search(rf"{_NAME}$", name) and not is_harmless) or any(map(_is_password, _URL.finditer(value)))
 
 
 def is_made_up(value: str) -> bool:
