@@ -125,7 +125,7 @@ def test_lock_comes_along_or_is_missed_by_name(service: Path, own_template: Path
 
 
 def test_service_that_cannot_be_updated_stays_as_it_is(service: Path, own_template: Path) -> None:
-    """Not committed, and a template that is gone: exit code 2, no branch, every file as before."""
+    """Not committed, a release that fails half way, a template that is gone: exit code 2, no branch, all as before."""
     newer(own_template)
     (service / "README.md").write_text("mine\n")
     code, told = propose(service)
@@ -133,8 +133,14 @@ def test_service_that_cannot_be_updated_stays_as_it_is(service: Path, own_templa
     assert "not everything is committed" in told
     assert (service / "README.md").read_text() == "mine\n"
     commit(service, "mine")
-    own_template.rename(own_template.with_name("moved"))
     before = state(service)
+    edit(own_template / "copier.yml", '_min_copier_version: "9.19.0"', '_min_copier_version: "99.0.0"')
+    release(own_template, "1.2.0")
+    code, told = propose(service)
+    assert (code, state(service)) == (2, before), told
+    assert "updating from 1.0.0 to 1.2.0\n" in told
+    assert git(service, "branch", "--list", "chassis-update-*") == ""
+    own_template.rename(own_template.with_name("moved"))
     code, told = propose(service)
     assert (code, state(service)) == (2, before), told
     assert "expected at _src_path" in told
@@ -243,28 +249,28 @@ def refusing() -> Iterator[ThreadingHTTPServer]:
         thread.join()
 
 
-@pytest.mark.parametrize(
-    ("given", "user"),
-    [
-        ({"GITHUB_ACTIONS": "true", "GH_TOKEN": TOKEN}, "x-access-token"),
-        ({"GITLAB_CI": "true", "CI_JOB_TOKEN": TOKEN}, "gitlab-ci-token"),
-        ({"GITLAB_CI": "true", "CI_JOB_TOKEN": "another", "CHASSIS_UPDATE_TOKEN": TOKEN}, "oauth2"),
-    ],
+# What a runner gives -> as whom the token is sent.
+GIVEN = (
+    ({"GITHUB_ACTIONS": "true", "GH_TOKEN": TOKEN}, "x-access-token"),
+    ({"GITLAB_CI": "true", "CI_JOB_TOKEN": TOKEN}, "gitlab-ci-token"),
+    ({"GITLAB_CI": "true", "CI_JOB_TOKEN": "another", "CHASSIS_UPDATE_TOKEN": TOKEN}, "oauth2"),
 )
-def test_token_is_sent_and_never_told(
-    service: Path, refusing: ThreadingHTTPServer, given: dict[str, str], user: str
-) -> None:
+
+
+def test_token_is_sent_and_never_told(service: Path, refusing: ThreadingHTTPServer) -> None:
     """As the header of the server it is for, in place of what the address holds; a refusal is exit code 2."""
     address = f"127.0.0.1:{refusing.server_port}/acme/orders.git"
     git(service, "remote", "add", "origin", f"http://somebody:else@{address}")
-    code, told = propose(service, "update-request", **given)
-    assert code == 2, told
-    assert "expected a token that may push" in told
-    ((path, sent),) = refusing.asked
-    assert path.startswith("/acme/orders.git/info/refs")
-    assert base64.b64decode(sent.removeprefix("Basic ")).decode() == f"{user}:{TOKEN}"
-    assert TOKEN not in told
-    assert sent.removeprefix("Basic ") not in told
+    for given, user in GIVEN:
+        code, told = propose(service, "update-request", **given)
+        assert code == 2, told
+        assert "expected a token that may push" in told
+        path, sent = refusing.asked.pop()
+        assert path.startswith("/acme/orders.git/info/refs")
+        assert base64.b64decode(sent.removeprefix("Basic ")).decode() == f"{user}:{TOKEN}"
+        assert TOKEN not in told
+        assert sent.removeprefix("Basic ") not in told
+        assert refusing.asked == []
 
 
 def test_request_outside_of_ci_is_refused(service: Path) -> None:
