@@ -147,6 +147,22 @@ def test_page_tells_every_job(render: Render) -> None:
     assert told == actual
 
 
+def test_night_sends_as_many_requests_as_the_page_says(render: Render, tmp_path: Path) -> None:
+    """`make thorough` gives the tests these numbers; one that is set elsewhere wins."""
+    folder = tmp_path / "my service"
+    shutil.copytree(render(), folder, ignore=shutil.ignore_patterns(".git"))
+    (folder / ".venv").mkdir()
+    (folder / ".venv/.ready").touch()
+    done = make(folder, "thorough", "PYTHON=sh -c env", RANDOM_CASES="7")
+    told = dict(line.split("=", 1) for line in done.stdout.splitlines() if "=" in line)
+    page = (folder / "docs/chassis/ci.md").read_text(encoding="utf-8")
+    numbers = re.search(r"sends each route (\d+) random requests, not (\d+):", page)
+    assert (told["THOROUGH"], told["CONFORMANCE_EXAMPLES"], told["RANDOM_CASES"]) == ("1", numbers[1], "7")
+    usual = (folder / "tests/chassis/test_conformance.py").read_text(encoding="utf-8")
+    assert f'os.environ.get("CONFORMANCE_EXAMPLES", "{numbers[2]}")' in usual
+    assert all(f"`{name}`" in page for name in ("CONFORMANCE_EXAMPLES", "RANDOM_CASES", "KILL_ROUNDS"))
+
+
 def test_sbom_tells_what_is_locked_and_is_the_same_twice(service: Path) -> None:
     """Every library of the lock that is no tool, with its version; the same lock gives the same bytes."""
     written = service / "var/sbom.cdx.json"

@@ -100,8 +100,9 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         proposal = _updated(branch, before, after)
         _commit(proposal)
     except BaseException:
-        git("reset", "--quiet", "--hard", start)
-        git("clean", "--quiet", "-d", "--force")
+        # This folder alone: what else the repository holds may have changes that nobody committed.
+        git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
+        git("clean", "--quiet", "-d", "--force", "--", ".")
         _back(here, start)
         git("branch", "--quiet", "--delete", "--force", branch)
         raise
@@ -144,7 +145,18 @@ def _commit(proposal: Proposal) -> None:
         identity = () if git("config", "user.name") and git("config", "user.email") else IDENTITY
     except subprocess.CalledProcessError:
         identity = IDENTITY
-    git(*identity, "commit", "--quiet", "--no-verify", "--message", proposal.title, "--message", proposal.page())
+    git(
+        *identity,
+        "commit",
+        "--quiet",
+        "--no-verify",
+        "--message",
+        proposal.title,
+        "--message",
+        proposal.page(),
+        "--",
+        ".",
+    )
 
 
 def main() -> int:
