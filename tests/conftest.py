@@ -186,6 +186,7 @@ LONGEST_FIRST = (
     "docs",
     "readme",
     "runbook",
+    "update_request",
     "ci",
 )
 
