@@ -40,7 +40,7 @@ soak: .tools/tests ## run the large numbers and note them in docs/reference/soak
 check: .tools/tests ## format, lint and audit this repository
 	@$(run) -m ruff format --check .
 	@$(run) -m ruff check .
-	@.tools/bin/zizmor --offline --quiet .github/workflows template/.github/workflows
+	@.tools/bin/zizmor --offline --quiet --strict-collection .github/workflows template/.github/workflows
 
 .PHONY: bench
 bench: .tools/tests ## measure what a render and a request cost, as ratios of processor time

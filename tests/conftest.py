@@ -180,6 +180,7 @@ LONGEST_FIRST = (
     "suite",
     "contract",
     "thorough",
+    "deploy",
     "containers",
     "versions",
     "combinations",
@@ -187,6 +188,8 @@ LONGEST_FIRST = (
     "docs",
     "readme",
     "runbook",
+    "update_request",
+    "ci",
 )
 
 

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 
-__all__ = ["is_env_file", "is_secret", "secrets_in"]
+__all__ = ["is_env_file", "is_made_up", "is_secret", "secrets_in"]
 
 # Keys also inside of JSON, or encrypted.
 _TOKENS = re.compile(
@@ -42,8 +42,12 @@ def is_env_file(path: str) -> bool:
 def is_secret(name: str, value: str) -> bool:
     """Whether a variable holds a secret: by its name, or as the password of an address."""
     is_harmless = re.fullmatch(r"(?i)([/.].*|\$|true|false|\d{1,6}[a-z]?)?", value)
-    is_named = re.search(rf"{_NAME}$", name) and not is_harmless
-    return bool(is_named) or any(map(_is_password, _URL.finditer(value)))
+    return bool(re.search(rf"{_NAME}$", name) and not is_harmless) or any(map(_is_password, _URL.finditer(value)))
+
+
+def is_made_up(value: str) -> bool:
+    """Whether a value only stands for a secret: a placeholder, or words or a number alone."""
+    return not (re.search("[A-Za-z]", value) and re.search("[0-9]", value)) or bool(_MADE_UP.search(value))
 
 
 def secrets_in(text: str, *, is_code: bool, has_examples: bool) -> Iterator[int]:
@@ -53,8 +57,7 @@ def secrets_in(text: str, *, is_code: bool, has_examples: bool) -> Iterator[int]
         return
     yield from (found.start() for found in _URL.finditer(text) if _is_password(found))
     for found in _ASSIGNED.finditer(text):
-        value = found[2] or ("" if is_code else found[3] or "")
-        if re.search("[A-Za-z]", value) and re.search("[0-9]", value) and not _MADE_UP.search(value):
+        if not is_made_up(found[2] or ("" if is_code else found[3] or "")):
             yield found.start()
 
 

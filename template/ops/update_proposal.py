@@ -1,0 +1,181 @@
+"""Puts the update to the template's newest release on a branch, and says in Markdown what it changes. Needs Copier.
+
+Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update_proposal.py
+The branch is chassis-update-<release>, from what is checked out; the words are var/update-proposal.md and the message
+of the commit. Files that conflict are committed with their markers, for whoever settles them. Nothing is pushed, and
+what was checked out is checked out again.
+Exit codes: 0 a branch, or nothing to do; 1 a branch with conflicts, or without a lock that fits; 2 not done.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import warnings
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import copier
+from copies import NotDoneError, tell
+from leaving import git
+from rendering import require_committed, template_in_use
+
+PAGE = Path("var/update-proposal.md")
+IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
+MOST_FILES = 200
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A branch with the update: what it is called, what is to be settled by hand, what it changes."""
+
+    branch: str
+    before: str
+    after: str
+    conflicts: tuple[str, ...]
+    changed: tuple[str, ...]
+    lock: str = ""
+    """What uv said, where the lock could not be brought up to date."""
+
+    @property
+    def title(self) -> str:
+        """The first line of its commit."""
+        return f"build: update the chassis to {self.after}"
+
+    @property
+    def is_clean(self) -> bool:
+        """Whether nothing is to be settled by hand."""
+        return not (self.conflicts or self.lock)
+
+    def page(self) -> str:
+        """The proposal, for whoever reviews it."""
+        told = [f"The template has release {self.after}; this service has {self.before}.", ""]
+        if self.conflicts:
+            settle = "These files hold markers. docs/chassis/updating.md says how to settle them."
+            told += ["## Conflicts", "", settle, "", *(f"- `{path}`" for path in self.conflicts), ""]
+        if self.lock:
+            told += ["## The lock", "", f"`uv.lock` is not up to date: {self.lock}", ""]
+        more = len(self.changed) - MOST_FILES
+        told += ["## Files", "", *(f"- `{path}`" for path in self.changed[:MOST_FILES])]
+        told += [f"- and {more} more"] if more > 0 else []
+        return "\n".join([*told, "", "`make setup check test` proves that the service still holds.", ""])
+
+
+def newest() -> tuple[str, str] | None:
+    """The release this service has and the template's newest; None if it has the newest.
+
+    Raises:
+        NotDoneError: the template cannot be reached, or has no releases.
+    """
+    with template_in_use():
+        command = [sys.executable, "-m", "copier", "check-update", "--output-format", "json"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            raise NotDoneError(done.stderr)
+        told = json.loads(done.stdout)
+    return (told["current_version"], told["latest_version"]) if told["update_available"] else None
+
+
+def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
+    """Make the branch and write the page; None where there is nothing to do, or `elsewhere` has the branch.
+
+    Raises:
+        NotDoneError: it could not be done; everything is then as it was.
+    """
+    require_committed()
+    versions = newest()
+    if versions is None:
+        print("this service has the newest release of its template")
+        return None
+    before, after = versions
+    branch = f"chassis-update-{after}"
+    if branch in elsewhere or git("branch", "--list", branch):
+        print(f"proposed already: the branch {branch}")
+        return None
+    here = git("rev-parse", "--abbrev-ref", "HEAD").strip()
+    start = git("rev-parse", "HEAD").strip()
+    git("switch", "--quiet", "--create", branch)
+    try:
+        proposal = _updated(branch, before, after)
+        _commit(proposal)
+    except BaseException:
+        # This folder alone: what else the repository holds may have changes that nobody committed.
+        git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
+        git("clean", "--quiet", "-d", "--force", "--", ".")
+        _back(here, start)
+        git("branch", "--quiet", "--delete", "--force", branch)
+        raise
+    _back(here, start)
+    PAGE.parent.mkdir(exist_ok=True)
+    PAGE.write_text(proposal.page(), encoding="utf-8")
+    return proposal
+
+
+def _back(here: str, start: str) -> None:
+    git("switch", "--quiet", *(("--detach", start) if here == "HEAD" else (here,)))
+
+
+def _updated(branch: str, before: str, after: str) -> Proposal:
+    """Update, and say what that means."""
+    tell(f"updating from {before} to {after}")
+    with template_in_use():
+        copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
+    conflicts = tuple(_paths("diff", "--name-only", "--relative", "--diff-filter=U", "-z"))
+    lock = "" if "pyproject.toml" in conflicts else _locked()
+    git("add", "--all", ".")
+    changed = tuple(_paths("diff", "--name-only", "--relative", "--cached", "-z"))
+    return Proposal(branch, before, after, conflicts, changed, lock)
+
+
+def _paths(*arguments: str) -> list[str]:
+    return sorted({path for path in git(*arguments).split("\0") if path})
+
+
+def _locked() -> str:
+    """Bring the lock up to date, where git holds one; what uv said if it could not."""
+    if not git("ls-files", "uv.lock"):
+        return ""
+    done = subprocess.run([os.environ.get("UV") or "uv", "lock"], capture_output=True, text=True, check=False)
+    return done.stderr.strip().splitlines()[-1].strip() if done.returncode else ""
+
+
+def _commit(proposal: Proposal) -> None:
+    try:
+        identity = () if git("config", "user.name") and git("config", "user.email") else IDENTITY
+    except subprocess.CalledProcessError:
+        identity = IDENTITY
+    git(
+        *identity,
+        "commit",
+        "--quiet",
+        "--no-verify",
+        "--message",
+        proposal.title,
+        "--message",
+        proposal.page(),
+        "--",
+        ".",
+    )
+
+
+def main() -> int:
+    """Propose, and say what came of it."""
+    proposal = propose()
+    if proposal is None:
+        return 0
+    for path in proposal.conflicts:
+        print(f"conflict: {path}", file=sys.stderr)
+    if proposal.lock:
+        print(f"uv.lock: {proposal.lock}", file=sys.stderr)
+    print(f"proposed: the branch {proposal.branch}, {len(proposal.changed)} files; {PAGE} says which")
+    return 0 if proposal.is_clean else 1
+
+
+if __name__ == "__main__":
+    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
+    try:
+        sys.exit(main())
+    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
+        sys.exit(2)
