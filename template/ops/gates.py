@@ -12,6 +12,7 @@ from probing import headers, probe, probes
 from records import UnreadableError
 from releases import NotDeployedError, Release
 from scrape import Page, meanwhile, scrape, total
+from telling import say
 
 PAUSE_SECONDS, QUIET_SECONDS = 0.25, 1.0
 TIMES = ("p50", "p95")
@@ -54,7 +55,11 @@ def probed(old: Side | None, new: Side) -> tuple[Measure, Measure] | None:
     """
     sides: list[tuple[Measure, Measure]] = []
     try:
-        for path in probes(new.release.folder, new.url):
+        # Where no contract is recorded the one before tells its own, for a broken release may not.
+        paths = probes(new.release.folder, new.url) or (probes(new.release.folder, old.url) if old else [])
+        if not paths:
+            say("not asked: no route is known that wants no argument; probes.txt may name some")
+        for path in paths:
             if old:
                 _same_kind(path, old, new)
             after = probe(path, new.url)
@@ -63,7 +68,7 @@ def probed(old: Side | None, new: Side) -> tuple[Measure, Measure] | None:
                 raise NotDeployedError(f"GET {path} is worse than before: {'; '.join(worse)}")
             sides.append((before, after))
     except UnreadableError as error:
-        print(f"not asked: {error}")
+        say(f"not asked: {error}")
     except (OSError, http.client.HTTPException) as error:
         raise NotDeployedError(f"it stopped answering while it was asked ({error})") from None
     if not sides or not old:

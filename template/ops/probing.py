@@ -57,7 +57,7 @@ def _contracts(folder: Path, url: str | None) -> Iterator[tuple[str, bytes]]:
     url = url or default_url().removesuffix("/readyz")
     with suppress(OSError, HTTPException, ValueError, KeyError, TypeError):
         for version in json.loads(ask(f"{url}/health", {})[1])["data"]["api_versions"]:
-            status, document = ask(f"{url}/{version}/openapi.json", {}, MAX_PAGE_BYTES)
+            status, document = ask(f"{url}/{version}/openapi.json", headers(), MAX_PAGE_BYTES)
             if status == 200:
                 yield version, document
 

@@ -1,5 +1,6 @@
 """Programs that are run to their end, or started to outlive this one. Standard library only."""
 
+import os
 import socket
 import subprocess
 import time
@@ -67,3 +68,20 @@ def wait_until(condition: Callable[[], bool], seconds: float, failed: str) -> No
         if time.monotonic() > until:
             raise NotDeployedError(failed)
         time.sleep(PAUSE_SECONDS)
+
+
+def environment_of_operator() -> dict[str, str]:
+    """Ours, without what the `make` that may have begun this runs with: RUN, ARGS, YES are not for the commands."""
+    theirs = {
+        "MAKEFLAGS",
+        "MFLAGS",
+        "MAKELEVEL",
+        "MAKEOVERRIDES",
+        "MAKE_TERMOUT",
+        "MAKE_TERMERR",
+        "ARGS",
+        "RUN",
+        "SHOW",
+        "YES",
+    }
+    return {name: value for name, value in os.environ.items() if name not in theirs}

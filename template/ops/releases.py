@@ -121,10 +121,7 @@ def _keep_settings(folder: Path) -> None:
     """Beside the code: `.env`, and what of the environment is a setting. Nobody else may read them."""
     file = Path(os.environ.get("ENV_FILE") or SETTINGS)
     text = file.read_text("utf-8-sig", "replace") if file.is_file() else ""
-    example = folder / ".env.example"
-    lines = [*text.splitlines(), *(example.read_text("utf-8").splitlines() if example.is_file() else [])]
-    names = {match[1] for line in lines if (match := NAME.match(line))}
-    names |= {match[1].upper() for line in text.splitlines() if (match := LINE.fullmatch(line))}
+    names = setting_names(folder) | {match[1].upper() for line in text.splitlines() if (match := LINE.fullmatch(line))}
     values = {name: value for name, value in os.environ.items() if name.upper() in names - OURS}
     told = {name.upper() for name in values} | {
         m[1].upper() for line in text.splitlines() if (m := LINE.fullmatch(line))
@@ -134,6 +131,13 @@ def _keep_settings(folder: Path) -> None:
     for name, content in ((SETTINGS, text), (PROCESS, json.dumps({"names": sorted(names), "values": values}))):
         (folder / name).touch(mode=0o600)
         (folder / name).write_text(content, encoding="utf-8")
+
+
+def setting_names(folder: Path) -> set[str]:
+    """Every setting there is, as `.env.example` of a service's folder names it."""
+    example = folder / ".env.example"
+    lines = example.read_text("utf-8").splitlines() if example.is_file() else []
+    return {match[1] for line in lines if (match := NAME.match(line))}
 
 
 def remove_all_but(kept: Collection[str]) -> None:

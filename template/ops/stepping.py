@@ -15,6 +15,7 @@ from pathlib import Path
 from asking import RefusedError, given
 from matching import fits
 from procedures import Command, Input, Procedure
+from programs import environment_of_operator
 from records import append, now, who
 from telling import say
 
@@ -113,8 +114,8 @@ class Run:
         """Run it in a shell of its own and show what it prints as it comes; returns status and output."""
         lines: list[str] = []
         process = subprocess.Popen(
-            ["sh", "-c", text], env={**_environment(), **self.inputs}, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+            ["sh", "-c", text], env={**environment_of_operator(), **self.inputs}, stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
         )  # fmt: skip
 
         def listen() -> None:
@@ -142,23 +143,6 @@ class Run:
         for secret in sorted(filter(None, secrets), key=len, reverse=True):  # one may be a part of another
             text = text.replace(secret, "[hidden]")
         return text
-
-
-def _environment() -> dict[str, str]:
-    """Ours, without what the `make` that may have begun this runs with: RUN, ARGS, YES are not for the commands."""
-    theirs = {
-        "MAKEFLAGS",
-        "MFLAGS",
-        "MAKELEVEL",
-        "MAKEOVERRIDES",
-        "MAKE_TERMOUT",
-        "MAKE_TERMERR",
-        "ARGS",
-        "RUN",
-        "SHOW",
-        "YES",
-    }
-    return {name: value for name, value in os.environ.items() if name not in theirs}
 
 
 def indented(text: str, status: int) -> str:
