@@ -37,6 +37,11 @@ def number_in(path: Path, words: tuple[str, ...]) -> int | None:
     return pid if is_here and " ".join(words) in command.stdout and "<defunct>" not in command.stdout else None
 
 
+def running() -> int | None:
+    """The number of the service's process; None if it does not run by itself."""
+    return number_in(PID, SERVE)
+
+
 def end(pid: int, is_there: Callable[[], bool], seconds: float) -> str:
     """End a process and say how; it is killed where that takes longer."""
     word, until = "stopped", time.monotonic() + seconds
@@ -61,7 +66,7 @@ def answers() -> bool:
 
 def start() -> int:
     """Start it, unless something answers already; returns the exit code."""
-    if pid := number_in(PID, SERVE):
+    if pid := running():
         print(f"it runs already: process {pid}", file=sys.stderr)
         return 1
     if answers():
@@ -79,7 +84,7 @@ def start() -> int:
 
 def stop() -> int:
     """Stop it; returns the exit code."""
-    pid = number_in(PID, SERVE)
+    pid = running()
     if pid is None:
         PID.unlink(missing_ok=True)
         print("not running")
@@ -89,7 +94,7 @@ def stop() -> int:
         + float(setting("SERVER_SHUTDOWN_SECONDS", "30.0"))
         + GRACE_SECONDS
     )
-    word = end(pid, lambda: number_in(PID, SERVE) == pid, seconds)
+    word = end(pid, lambda: running() == pid, seconds)
     PID.unlink(missing_ok=True)
     print(f"{word}: process {pid}")
     return 0

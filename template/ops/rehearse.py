@@ -1,6 +1,7 @@
 """Rehearses on a scratch copy what is done in earnest: deployments, broken ones, rollbacks, the runbook.
 
 Usage: python3 ops/rehearse.py [--only NAME …] [--keep]    NAME: deployments, or a procedure of the runbook
+       python3 ops/rehearse.py --clear                     stops and removes the copy that was kept, or left half way
 The copy has this commit, these settings with names in place of secrets, and the rows of a backup; it is removed
 afterwards. The report is var/rehearsal/<time>.json. What was not rehearsed is counted and named. Standard library only.
 Exit codes: 0 all that was rehearsed is good, 1 something is not, 2 nothing could be rehearsed, or wrong use.
@@ -21,7 +22,7 @@ from grammar import read_all
 from procedures import Procedure
 from records import UnreadableError, now, who
 from releases import NotDeployedError
-from scratch import FOLDER, Scratch, fill, made
+from scratch import FOLDER, Scratch, cleared, fill, made
 from telling import say
 
 DEPLOYMENTS = "deployments"
@@ -199,9 +200,13 @@ def main(arguments: list[str] | None = None) -> int:
     """Rehearse; returns the exit code."""
     parser = argparse.ArgumentParser(description="Rehearse deployments, rollbacks and the runbook on a scratch copy.")
     parser.add_argument("--only", nargs="+", metavar="NAME", help="deployments, or procedures of the runbook")
+    parser.add_argument("--clear", action="store_true", help="only remove the copy that was left")
     parser.add_argument("--keep", action="store_true", help="leave the copy where it is, with what runs in it")
     options = parser.parse_args(arguments)
     try:
+        if options.clear:
+            cleared()
+            return 0
         procedures = read_all()
         chosen = options.only or [DEPLOYMENTS, *(one.name for one in procedures)]
         if unknown := [name for name in chosen if name not in {DEPLOYMENTS, *(one.name for one in procedures)}]:

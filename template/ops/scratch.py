@@ -76,12 +76,8 @@ def made() -> Scratch:
         NotDeployedError: it is not all in a commit, or cannot be copied.
     """
     of_head()
-    top = Path(git("rev-parse", "--show-toplevel").strip())
-    whole, below = FOLDER / "copy", Path.cwd().resolve().relative_to(top.resolve())
-    if whole.exists():
-        Scratch((whole / below).resolve(), dict(os.environ)).clear()
-        shutil.rmtree(whole)
-    git("clone", "--quiet", "--local", "--no-hardlinks", str(top), str(whole))
+    whole, below = cleared()
+    git("clone", "--quiet", "--local", "--no-hardlinks", git("rev-parse", "--show-toplevel").strip(), str(whole))
     folder = (whole / below).resolve()
     if Path("uv.lock").is_file() and not (folder / "uv.lock").exists():
         shutil.copy2("uv.lock", folder)
@@ -95,6 +91,16 @@ def made() -> Scratch:
     (folder / ".env").touch(mode=0o600)
     (folder / ".env").write_text("\n".join([*lines, ""]), encoding="utf-8")
     return one
+
+
+def cleared() -> tuple[Path, Path]:
+    """Stop and remove the copy that is there; returns where a copy goes, and where this service is in it."""
+    top = Path(git("rev-parse", "--show-toplevel").strip()).resolve()
+    whole, below = FOLDER / "copy", Path.cwd().resolve().relative_to(top)
+    if whole.exists():
+        Scratch((whole / below).resolve(), environment_of_operator()).clear()
+        shutil.rmtree(whole, ignore_errors=True)
+    return whole, below
 
 
 def _settings() -> dict[str, str]:
