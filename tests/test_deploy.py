@@ -20,8 +20,8 @@ REVISION = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    r
 
 @pytest.fixture(scope="module")
 def deployed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Return a service with version 0.1.0 deployed."""
-    with service(installed, tmp_path_factory.mktemp("deployed") / "a service") as one:
+    """Return a service with version 0.1.0 deployed, far down, where programs cut their own words off."""
+    with service(installed, tmp_path_factory.mktemp("deployed") / ("far down " * 9).strip() / "a service") as one:
         done = one.run("deploy")
         assert done.returncode == 0, done.stdout + done.stderr
         yield one

@@ -92,7 +92,13 @@ def of_head() -> Release:
         version = str(tomllib.loads(git("show", f"{commit}:./pyproject.toml"))["project"]["version"])
     except (ValueError, KeyError, TypeError):
         raise NotDeployedError("pyproject.toml names no version; expected one under [project]", 2) from None
-    return Release(f"{datetime.now(UTC):%Y%m%dT%H%M%SZ}-{commit[:8]}", version, commit)
+    return Release(f"{moment()}-{commit[:8]}", version, commit)
+
+
+def moment() -> str:
+    """The time for a name: in UTC, to the millisecond, so that no two are the same."""
+    now = datetime.now(UTC)
+    return f"{now:%Y%m%dT%H%M%S}.{now.microsecond // 1000:03}Z"
 
 
 def unpack(release: Release) -> None:

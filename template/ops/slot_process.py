@@ -14,7 +14,8 @@ from proxy import SLOTS, Addresses
 from releases import NotDeployedError, Release
 from settings import setting
 
-PROXY_PID, PROXY_LOG, PROXY_WORDS = proxy.FOLDER / "proxy.pid", Path("var/proxy.log"), ("proxy.conf",)
+PROXY_PID, PROXY_LOG = proxy.FOLDER / "proxy.pid", Path("var/proxy.log")
+PROXY_WORDS = ("nginx",)  # not what it was begun with: it writes its own words over those, and cuts them off
 # Longer than the proxy keeps a connection, so that no request meets one that the service just closes; and a drain is
 # for what is on its way, for the proxy was told before.
 OWN = {"HOST": "127.0.0.1", "SERVER_KEEP_ALIVE_SECONDS": "120", "SERVER_DRAIN_SECONDS": "0.5"}

@@ -16,7 +16,7 @@ from driving import Driver, answer, is_ready
 from health import default_url
 from measure import Measure
 from records import now, who
-from releases import NotDeployedError, Release
+from releases import NotDeployedError, Release, moment
 from slots import State, Work
 from telling import say
 
@@ -39,7 +39,7 @@ class Switching:
         Who does it appends a measure of before and one of after. A rollback is told of the release that it leaves.
         """
         told = release if verb == "deploy" else self.state.of(self.state.active) or release
-        name = release.id if verb == "deploy" else f"{now()}-back"
+        name = release.id if verb == "deploy" else f"{moment()}-back"
         work = Work(name, verb, slot, release.id, self.command, told.version, told.commit)
         self.state.releases.setdefault(release.id, release)
         self.state.work = work
