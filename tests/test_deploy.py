@@ -1,7 +1,9 @@
 """`make deploy` and `make rollback` of a rendered service: real processes behind a real proxy, and clients."""
 
+import contextlib
 import fcntl
 import json
+import random
 import re
 import signal
 import socket
@@ -233,6 +235,30 @@ def test_killed_half_way_is_settled_by_the_next_command(deployed: Deployed, last
     kept = {path.name for path in (deployed.folder / "var/deploy/releases").iterdir()}
     assert (state["work"], kept) == (None, set(state["releases"]))
     assert len(deployed.serving()) == len([held for held in state["slots"].values() if held]) == 2
+
+
+@pytest.mark.soak
+def test_killed_at_random_moments_the_service_goes_on(deployed: Deployed) -> None:
+    """Twenty kills at any moment of a deployment or a rollback, under 400 requests a second: no client notices."""
+    chance = random.Random(20261122)  # noqa: S311 - which moments, is no secret
+    with clients(deployed.port) as answers:
+        for number in range(20):
+            deployed.commit(f"9.{number}.0", {"good.txt": str(number)})
+            seconds = chance.uniform(0.05, 8.0)
+            with deployed.start(chance.choice(["deploy", "deploy", "rollback"])) as program:
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    program.wait(seconds)
+                program.kill()
+            if chance.random() < 0.5:
+                assert deployed.run("deploy").returncode == 0
+                assert deployed.ready()["version"] == f"9.{number}.0"
+            else:
+                done = deployed.run("rollback")
+                assert done.returncode == 0 or "nothing to roll back to" in done.stderr
+            assert deployed.ready()["ok"] is True
+    assert answers.failed == {}
+    ids = [line["id"] for line in deployed.record()]
+    assert len(ids) == len(set(ids))
 
 
 SOAKED = [pytest.param(number, marks=pytest.mark.soak) for number in (signal.SIGINT, signal.SIGHUP)]
