@@ -16,6 +16,9 @@ _WANTED = {
     "cap_drop ALL": r"(?m)^ +cap_drop:\s+- [\"']?ALL",
     "no-new-privileges": r"- [\"']?no-new-privileges(?![:=]false)",
 }
+_SHARED = re.compile(r"(?m)^( *)[\w.-]+: &(\w+)[ \t]*\n((?:\1 .*\n|[ \t]*\n)*)")
+_MERGED = re.compile(r"(?m)^ *<<: \*(\w+)[ \t]*\n")
+_DEEPEST = 3
 _TAKEN = re.compile(
     r"(?im)(?<![\w/.~$-])(privileged: [\"']?(?:true|yes|on)\b|read_only: [\"']?false|cap_add:|/:/|\w+[:=]unconfined"
     r"|(?:network_mode|pid|ipc|uts|cgroup|userns_mode): [\"']?host\b|/[\w/.-]*\b(?:docker|podman|containerd)\.sock"
@@ -143,9 +146,17 @@ def _built(target: Target) -> list[tuple[str, str, str]]:
 
 
 def _blocks(target: Target, name: str) -> list[tuple[str, str]]:
-    """(name, text) of each service of a Compose file, comments left out."""
+    """(name, text) of each service of a Compose file, comments left out, and what it shares with others put in."""
     file = target.root / name
     text = re.sub(r"^\s*#.*\n", "", file.read_text(encoding="utf-8") if file.is_file() else "", flags=re.MULTILINE)
+    for _ in range(_DEEPEST):
+        text = _merged(text)
     services = re.search(r"^services:\n((?:[ \t].*\n|\n)*)", text + "\n", re.MULTILINE)
-    shape = r"^( +)(\w[\w.-]*):\n((?:\1[ \t].*\n|\n)*)"
+    shape = r"^( +)(\w[\w.-]*):(?: &\w+)?[ \t]*\n((?:\1[ \t].*\n|\n)*)"
     return [(found[2], found[3]) for found in re.finditer(shape, services[1] if services else "", re.MULTILINE)]
+
+
+def _merged(text: str) -> str:
+    """What stands below an anchor, also where it is asked for; deeper than there, so that it ends no block."""
+    shared = {found[2]: re.sub(r"(?m)^(?=.)", "    ", found[3]) for found in _SHARED.finditer(text)}
+    return _MERGED.sub(lambda found: shared.get(found[1], ""), text)
