@@ -27,6 +27,8 @@ TRIED = {
     "exec app python3 ops/backup.py",
     "logs --tail 20 app",
     "logs app",
+    "logs blue green",  # these two in test_deploy_compose.py
+    "logs proxy",
     "ps",
     "run --rm app python3 -m app keys new",
     "run --rm app python3 ops/backup.py",
@@ -56,13 +58,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Fail."""
 '''
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """Return an engine; without one, all that follows is skipped."""
-    with running_engine() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")

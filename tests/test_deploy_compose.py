@@ -13,8 +13,9 @@ import yaml
 from composed import SECRET, image_holds
 from conftest import Render, git
 from deployed import Deployed, ready_to_deploy
-from engine import Engine, running_engine
+from engine import Engine
 from images import PYTHON_VERSION, bases, provide
+from serving import run
 from tools import require
 from traffic import clients
 
@@ -24,10 +25,13 @@ services:
   app: &built
     build:
       network: {network}
+    environment:
+      TOLD_BY_TEAM: "yes"
   blue: *built
   green: *built
 """
 AWKWARD = """a 'b' "c" #d $HOME ${X} %s \\n\\ z"""
+MORE = {"SERVER_REQUEST_TIMEOUT_SECONDS": "41", "ENVIRONMENT": "development", "SECURITY_TRUSTED_PROXIES": "2"}
 IN_FILE = "file 'x' $HOME ${PORT:-1} # no comment"
 
 
@@ -81,13 +85,6 @@ def contained(engine: Engine, rendered: Path, folder: Path) -> Iterator[Containe
         one.run("down", "--forget")
         one.compose("down", "--volumes", "--timeout", "1", "--remove-orphans")
         engine.docker("rmi", "--force", f"{one.slug}:dev")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """Return an engine; without one, all that follows is skipped."""
-    with running_engine() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -189,34 +186,45 @@ def test_awkward_settings_arrive_as_they_are(deployed: Contained, tmp_path: Path
     """Quotes, `#`, `$`, backslashes and spaces: of the environment and of `.env`, as that day; in no image."""
     proxy, file = deployed.inspected("proxy")["Id"], deployed.folder / ".env"
     was = file.read_text()
-    more = f'TOLD_IN_FILE="{IN_FILE}"\nTOLD=other\nSERVER_REQUEST_TIMEOUT_SECONDS=41\nENVIRONMENT=development\n'
-    file.write_text(was + more)
-    done = deployed.deploy_new(deployed.ready()["version"], TOLD=AWKWARD, OPERATIONS_TOKEN=AWKWARD)
+    lines = {"TOLD_IN_FILE": f'"{IN_FILE}"', "TOLD": "other", "TOLD_BY_TEAM": "no", **MORE}
+    file.write_text(was + "".join(f"{name}={value}\n" for name, value in lines.items()))
+    done = deployed.deploy_new(deployed.ready()["version"], TOLD=AWKWARD, TOLD_BY_TEAM="no", OPERATIONS_TOKEN=AWKWARD)
     file.write_text(was)
     assert done.returncode == 0, done.stderr
-    status, _ = _metrics(deployed.port, AWKWARD), _metrics(deployed.port, SECRET)
-    inside = deployed.compose("exec", "--no-TTY", deployed.active, "python3", "-c", READ)
-    assert json.loads(inside) == {"told": AWKWARD, "in_file": IN_FILE, "environment": "development", "uid": 10001}
-    assert (status, _metrics(deployed.port, SECRET)) == (200, 401)
-    image = f"{deployed.slug}:{deployed.ready()['deploy_id']}"
-    assert not image_holds(deployed.engine, image, tmp_path, SECRET)
+    told = {"TOLD": AWKWARD, "TOLD_BY_TEAM": "yes", "ENVIRONMENT": "development"}
+    inside = deployed.compose("exec", "--no-TTY", deployed.active, "python3", "-c", READ, *told)
+    assert json.loads(inside) == [IN_FILE, told]
+    assert [_ask(deployed.port, "/metrics", Authorization=f"Bearer {token}") for token in (AWKWARD, SECRET)] == [
+        200,
+        401,
+    ]
+    assert not image_holds(deployed.engine, f"{deployed.slug}:{deployed.ready()['deploy_id']}", tmp_path, SECRET)
     assert deployed.inspected("proxy")["Id"] == proxy
     assert "proxy_read_timeout 46s" in deployed.read("var/deploy/proxy/proxy.conf")
 
 
+def test_client_behind_a_proxy_of_the_teams_is_told_in_the_log(deployed: Contained) -> None:
+    """With SECURITY_TRUSTED_PROXIES=2, set above, the address that their proxy appended counts; the log is as told."""
+    _ask(deployed.port, "/no", **{"X-Forwarded-For": "192.0.2.7", "X-Request-ID": "asked-by-7"})
+    for _ in range(40):
+        lines = [line for line in deployed.compose("logs", "blue", "green").splitlines() if "asked-by-7" in line]
+        if lines:
+            break
+    assert '"client":"192.0.2.7"' in lines[-1]
+    deployed.compose("logs", "proxy")
+    assert "proved: " in deployed.compose("exec", deployed.active, "python3", "ops/backup.py")
+
+
 READ = """
-import json, os
+import json, os, sys
 lines = dict(line.split("=", 1) for line in open(".env").read().splitlines())
-print(json.dumps({
-    "told": os.environ["TOLD"], "in_file": lines["TOLD_IN_FILE"][1:-1],
-    "environment": os.environ["ENVIRONMENT"], "uid": os.getuid(),
-}))
+print(json.dumps([lines["TOLD_IN_FILE"][1:-1], {name: os.environ[name] for name in sys.argv[1:]}]))
 """
 
 
-def _metrics(port: int, token: str) -> int:
+def _ask(port: int, path: str, **headers: str) -> int:
     connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
-    connection.request("GET", "/metrics", headers={"Authorization": f"Bearer {token}"})
+    connection.request("GET", path, headers=headers)
     status = connection.getresponse().status
     connection.close()
     return status
@@ -231,7 +239,7 @@ def test_proxy_is_nobody_and_sees_nothing_of_value(deployed: Contained) -> None:
         return deployed.compose("exec", "--no-TTY", "proxy", "sh", "-c", command).split()
 
     assert inside("id -u; ls /srv/deploy") == ["101", "proxy.conf", f"to-{deployed.active}"]
-    assert inside("for place in /srv/deploy /etc /; do ! : >$place/written || echo $place; done 2>/dev/null") == []
+    assert inside("for place in /srv/deploy /etc /; do ! touch $place/written || echo $place; done 2>/dev/null") == []
     rights = inside("sed -n 's/^\\(Cap...\\|NoNewPrivs\\):/\\1/p' /proc/1/status")
     assert dict(zip(rights[::2], rights[1::2], strict=True)) == {
         **dict.fromkeys(("CapInh", "CapPrm", "CapEff", "CapBnd", "CapAmb"), "0" * 16),
@@ -240,17 +248,24 @@ def test_proxy_is_nobody_and_sees_nothing_of_value(deployed: Contained) -> None:
 
 
 def test_up_brings_back_what_was_deployed_when_all_of_it_is_gone(deployed: Contained) -> None:
-    """Containers removed and the image too: `up` starts the same deployment, built from its folder."""
+    """Ended, the engine starts it; removed, and the image too, `up` does, built from its folder; or ops/process.py."""
     before = deployed.ready()
+    for service in (deployed.active, "proxy"):
+        deployed.compose("exec", "--no-TTY", service, "sh", "-c", "kill -TERM 1")
+        while not deployed.inspected(service)["RestartCount"]:
+            pass
+    environment = {"HOST": "127.0.0.1", "PORT": str(deployed.port)}
+    run(deployed.folder, "python3", "ops/health.py", "--wait", "60", **environment)
+    assert deployed.ready() == before
     image = f"{deployed.slug}:{before['deploy_id']}"
     deployed.engine.docker("rm", "--force", *deployed.compose("ps", "--all", "--quiet").split())
     deployed.engine.docker("image", "rm", image)
     done = deployed.run("up")
     assert (done.returncode, deployed.ready()) == (0, before), done.stderr
-    assert deployed.run("down").returncode == 0
-    assert deployed.compose("ps", "--all", "--quiet") == ""
-    done = deployed.run("up")
-    assert (done.returncode, deployed.ready()) == (0, before), done.stderr
+    for verb, expected in (("stop", False), ("start", True)):
+        run(deployed.folder, "python3", "ops/process.py", verb, **deployed.environment)
+        assert bool(deployed.compose("ps", "--all", "--quiet")) is expected
+    assert deployed.ready() == before
 
 
 def _no_docker(deployed: Contained) -> dict[str, str]:
