@@ -4,6 +4,7 @@ import http.client
 import json
 import re
 import shutil
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -269,11 +270,10 @@ def test_up_brings_back_what_was_deployed_when_all_of_it_is_gone(deployed: Conta
 
 
 def _no_docker(deployed: Contained) -> dict[str, str]:
-    (deployed.folder / "var/bin").mkdir(exist_ok=True)
-    for name in ("python3", "git"):
-        (deployed.folder / "var/bin" / name).unlink(missing_ok=True)
-        (deployed.folder / "var/bin" / name).symlink_to(shutil.which(name))
-    return {"PATH": str(deployed.folder / "var/bin")}
+    folder = deployed.folder / "var/bin"
+    folder.mkdir()
+    (folder / "python3").symlink_to(sys.executable)
+    return {"PATH": str(folder)}
 
 
 def _no_daemon(_: Contained) -> dict[str, str]:
