@@ -5,6 +5,7 @@ import json
 import re
 import shutil
 import sys
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -253,8 +254,10 @@ def test_up_brings_back_what_was_deployed_when_all_of_it_is_gone(deployed: Conta
     before = deployed.ready()
     for service in (deployed.active, "proxy"):
         deployed.compose("exec", "--no-TTY", service, "sh", "-c", "kill -TERM 1")
-        while not deployed.inspected(service)["RestartCount"]:
-            pass
+        until = time.monotonic() + 30
+        while not deployed.inspected(service)["RestartCount"] and time.monotonic() < until:
+            time.sleep(0.1)
+        assert deployed.inspected(service)["RestartCount"] == 1
     environment = {"HOST": "127.0.0.1", "PORT": str(deployed.port)}
     run(deployed.folder, "python3", "ops/health.py", "--wait", "60", **environment)
     assert deployed.ready() == before

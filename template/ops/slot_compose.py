@@ -8,7 +8,6 @@ import os
 import re
 import shutil
 import subprocess
-from contextlib import suppress
 
 import proxy
 from health import ask, default_url
@@ -95,8 +94,8 @@ class Containers(Ports):
         self._compose("its container cannot be started", slot, release, *options)
 
     def stop(self, slot: str) -> None:
-        """End what runs in a slot, once it answers nothing any more."""
-        self._remove(slot)
+        """End what runs in a slot, or the proxy, once it answers nothing any more."""
+        self._compose(f"{slot} cannot be stopped", None, None, "rm", "--stop", "--force", slot)
 
     def is_running(self, slot: str) -> bool:
         """Whether what was started in a slot runs still, and did not have to be started again."""
@@ -104,9 +103,8 @@ class Containers(Ports):
 
     def last_words(self) -> str:
         """The last line of the log, which says why a start failed."""
-        return _last(
-            self._said("docker", "compose", "logs", "--no-color", "--no-log-prefix", "--tail", "1", self._asked).stdout
-        )
+        options = ("--no-color", "--no-log-prefix", "--tail", "1")
+        return _last(self._said("docker", "compose", "logs", *options, self._asked).stdout)
 
     def start_proxy(self) -> None:
         """Let the proxy run, with the configuration of this day.
@@ -118,28 +116,25 @@ class Containers(Ports):
         if is_there and not proxy.is_new(text):
             return
         if not is_there:
-            self._remove("proxy")
+            self.stop("proxy")
             self.require_free_proxy("127.0.0.1")
         proxy.write(text)
         if is_there:
-            test = ("exec", "--no-TTY", "proxy", "nginx", "-e", "stderr", "-t", "-q", "-c", "/srv/deploy/proxy.conf")
-            self._compose("the proxy refuses its configuration", None, None, *test)
-            self._compose("the proxy cannot be told", None, None, "kill", "--signal", "HUP", "proxy")
+            # By nginx itself: a signal of Docker's counts as a stop, and the engine would not start it again.
+            reload = ("exec", "--no-TTY", "proxy", "nginx", "-e", "stderr", "-c", "/srv/deploy/proxy.conf", "-s", "reload")
+            self._compose("the proxy refuses its configuration", None, None, *reload)
             return
         self._compose("the proxy cannot be started", None, None, "up", "--detach", "--no-deps", "proxy")
         wait_until(_answers, 15.0, "the proxy did not start; `docker compose logs proxy` says why")
 
     def stop_proxy(self) -> None:
         """End the proxy: requests that are under way are answered, then nobody answers."""
-        self._remove("proxy")
+        self.stop("proxy")
 
     def forget(self, name: str) -> None:
         """Remove a release's image, and the container of a migration that was ended half way."""
         self._said("docker", "rm", "--force", _migration(name))
         self._said("docker", "image", "rm", "--force", f"{self._image}:{name}")
-
-    def _remove(self, service: str) -> None:
-        self._compose(f"{service} cannot be stopped", None, None, "rm", "--stop", "--force", service)
 
     def _state(self, service: str) -> str:
         """`running 0`: its state, and how often it had to be started again; empty where there is none."""
@@ -179,8 +174,7 @@ def _told(release: Release) -> dict[str, str]:
         kept["ENVIRONMENT"] = environment["ENVIRONMENT"] = found
     texts = {FILE: (release.folder / SETTINGS).read_text("utf-8"), NAMES: "".join(f"{name}\n" for name in kept)}
     for name, text in texts.items():
-        with suppress(FileNotFoundError):
-            (release.folder / name).unlink()
+        (release.folder / name).unlink(missing_ok=True)
         (release.folder / name).write_text(text, encoding="utf-8")
     # The container's user must read it; nobody else on this machine gets through the folder.
     (release.folder / FILE).chmod(0o444)
