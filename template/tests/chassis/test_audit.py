@@ -520,8 +520,7 @@ COMPOSE = (
     "services:\n  app:\n    build: .\n    read_only: true\n    cap_drop:\n      - ALL\n"
     "    security_opt:\n      - no-new-privileges:true\n  db:\n    image: postgres:18\n    privileged: true\n"
 )
-SHARED = COMPOSE.partition("    read_only")[0].replace("app:", "app: &app") + "    <<: *kept\n  blue:\n    <<: *app\n"
-KEPT = "x-kept: &kept\n  read_only: true\n  cap_drop:\n    - ALL\n  security_opt:\n    - no-new-privileges:true\n"
+SHARED = COMPOSE.replace("app:", "app: &app") + "  blue:\n    <<: *app\n    build: ./blue\n"
 
 
 @pytest.mark.parametrize(
@@ -578,10 +577,10 @@ KEPT = "x-kept: &kept\n  read_only: true\n  cap_drop:\n    - ALL\n  security_opt
         ("privileges", "compose.yaml", "      - ALL", "      - CHOWN", "FAIL"),
         ("privileges", "compose.yaml", "no-new-privileges:true", "label:x", "FAIL"),
         ("privileges", "compose.yaml", "    build: .\n", "", "UNKNOWN"),
-        ("privileges", "compose.yaml", COMPOSE, KEPT + SHARED, "pass"),
-        ("privileges", "compose.yaml", COMPOSE, KEPT.replace("ALL", "CHOWN") + SHARED, "FAIL"),
-        ("privileges", "compose.yaml", COMPOSE, SHARED, "FAIL"),
-        ("privileges", "compose.yaml", COMPOSE, f"{KEPT}{SHARED}    privileged: true\n", "FAIL"),
+        ("privileges", "compose.yaml", COMPOSE, SHARED, "pass"),
+        ("privileges", "compose.yaml", COMPOSE, SHARED.replace("<<: *app", "labels: {}"), "FAIL"),
+        ("privileges", "compose.yaml", COMPOSE, SHARED.replace("- ALL", "- CHOWN"), "FAIL"),
+        ("privileges", "compose.yaml", COMPOSE, f"{SHARED}    privileged: true\n", "FAIL"),
         ("privileges", "compose.yaml", "no-new-privileges:true", "no-new-privileges:false", "FAIL"),
         *(
             ("privileges", "compose.override.yaml", "", f"services:\n  app:\n    {taken}\n", "FAIL")

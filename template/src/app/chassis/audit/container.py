@@ -16,9 +16,6 @@ _WANTED = {
     "cap_drop ALL": r"(?m)^ +cap_drop:\s+- [\"']?ALL",
     "no-new-privileges": r"- [\"']?no-new-privileges(?![:=]false)",
 }
-_SHARED = re.compile(r"(?m)^( *)[\w.-]+: &(\w+)[ \t]*\n((?:\1 .*\n|[ \t]*\n)*)")
-_MERGED = re.compile(r"(?m)^ *<<: \*(\w+)[ \t]*\n")
-_DEEPEST = 3
 _TAKEN = re.compile(
     r"(?im)(?<![\w/.~$-])(privileged: [\"']?(?:true|yes|on)\b|read_only: [\"']?false|cap_add:|/:/|\w+[:=]unconfined"
     r"|(?:network_mode|pid|ipc|uts|cgroup|userns_mode): [\"']?host\b|/[\w/.-]*\b(?:docker|podman|containerd)\.sock"
@@ -133,9 +130,8 @@ def privileges(target: Target) -> Finding:
     lacks = [(name, what) for name, block in main for what, shape in _WANTED.items() if not re.search(shape, block)]
     bad = [f"{name}: no {what}" for name, what in lacks]
     bad += [f"{file}: {name} has {found}" for file, name, block in built for found in _TAKEN.findall(block)]
-    names = sorted({name for _, name, _ in built})
-    unclear = [] if names else ["no service that is built here"]
-    return judged(", ".join(names) or _COMPOSE[0], bad, unclear, "all of them")
+    unclear = [] if built else ["no service that is built here"]
+    return judged(", ".join(sorted({name for _, name, _ in built})) or _COMPOSE[0], bad, unclear, "all of them")
 
 
 def _built(target: Target) -> list[tuple[str, str, str]]:
@@ -146,17 +142,10 @@ def _built(target: Target) -> list[tuple[str, str, str]]:
 
 
 def _blocks(target: Target, name: str) -> list[tuple[str, str]]:
-    """(name, text) of each service of a Compose file, comments left out, and what it shares with others put in."""
+    """(name, text) of each service of a Compose file, comments left out, with that of the one whose anchor it merges."""
     file = target.root / name
     text = re.sub(r"^\s*#.*\n", "", file.read_text(encoding="utf-8") if file.is_file() else "", flags=re.MULTILINE)
-    for _ in range(_DEEPEST):
-        text = _merged(text)
     services = re.search(r"^services:\n((?:[ \t].*\n|\n)*)", text + "\n", re.MULTILINE)
-    shape = r"^( +)(\w[\w.-]*):(?: &\w+)?[ \t]*\n((?:\1[ \t].*\n|\n)*)"
-    return [(found[2], found[3]) for found in re.finditer(shape, services[1] if services else "", re.MULTILINE)]
-
-
-def _merged(text: str) -> str:
-    """What stands below an anchor, also where it is asked for; deeper than there, so that it ends no block."""
-    shared = {found[2]: re.sub(r"(?m)^(?=.)", "    ", found[3]) for found in _SHARED.finditer(text)}
-    return _MERGED.sub(lambda found: shared.get(found[1], ""), text)
+    shape = r"^( +)(\w[\w.-]*):(?: &[\w-]+)?\n((?:\1[ \t].*\n|\n)*)"
+    every = [(found[2], found[3]) for found in re.finditer(shape, services[1] if services else "", re.MULTILINE)]
+    return [(one, text + "".join(more for other, more in every if f"<<: *{other}\n" in text)) for one, text in every]
