@@ -29,8 +29,6 @@ FILE, NAMES = "container.env", "container.names"
 class Containers(Ports):
     """Builds, starts and stops releases as containers of this machine."""
 
-    name = "compose"
-
     def __init__(self) -> None:
         """Raises NotDeployedError where the settings cannot be used."""
         super().__init__()
@@ -121,8 +119,8 @@ class Containers(Ports):
         proxy.write(text)
         if is_there:
             # By nginx itself: a signal of Docker's counts as a stop, and the engine would not start it again.
-            reload = ("exec", "--no-TTY", "proxy", "nginx", "-e", "stderr", "-c", "/srv/deploy/proxy.conf", "-s", "reload")
-            self._compose("the proxy refuses its configuration", None, None, *reload)
+            reload = ("nginx", "-e", "stderr", "-c", f"{ADDRESSES.folder}/proxy.conf", "-s", "reload")
+            self._compose("the proxy refuses its configuration", None, None, "exec", "--no-TTY", "proxy", *reload)
             return
         self._compose("the proxy cannot be started", None, None, "up", "--detach", "--no-deps", "proxy")
         wait_until(_answers, 15.0, "the proxy did not start; `docker compose logs proxy` says why")
