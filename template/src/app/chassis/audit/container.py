@@ -142,7 +142,7 @@ def _built(target: Target) -> list[tuple[str, str, str]]:
 
 
 def _blocks(target: Target, name: str) -> list[tuple[str, str]]:
-    """(name, text) of each service of a Compose file, comments left out, with that of the one whose anchor it merges."""
+    """(name, text) of each service of a Compose file, comments left out, with that of the one that it merges."""
     file = target.root / name
     text = re.sub(r"^\s*#.*\n", "", file.read_text(encoding="utf-8") if file.is_file() else "", flags=re.MULTILINE)
     services = re.search(r"^services:\n((?:[ \t].*\n|\n)*)", text + "\n", re.MULTILINE)
