@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import mmap
 import shutil
 import socket
 from collections.abc import Iterator
@@ -80,6 +81,17 @@ class Composed:
         known = {"OPERATIONS_TOKEN": SECRET, "SECURITY_ALLOWED_HOSTS": hosts, "PORT": str(self.port), **lines}
         text = "".join(f"{name}={value}\n" for name, value in known.items())
         (self.folder / ".env").write_text(text, encoding="utf-8")
+
+
+def image_holds(engine: Engine, image: str, folder: Path, text: str) -> bool:
+    """Say whether a text stands in a layer of an image, or in a line of its history."""
+    archive = folder / "image.tar"
+    engine.docker("save", "--output", str(archive), image)
+    with archive.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as layers:
+        assert layers.find(b"Asks the service whether it is ready") > 0  # so layers can be read as they lie
+        found = layers.find(text.encode()) != -1
+    archive.unlink()
+    return found or text in engine.docker("history", "--no-trunc", image)
 
 
 @contextmanager

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import copier
 import pytest
+from engine import Engine, running_engine
 from tools import FORGIVEN, require, user_environment
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -191,6 +192,13 @@ LONGEST_FIRST = (
     "update_request",
     "ci",
 )
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[Engine]:
+    """Return a container engine, one for all tests of a worker; without one, what asks for it is skipped."""
+    with running_engine() as found:
+        yield found
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -1,7 +1,6 @@
 """The rendered service as containers: its image is built, its compose.yaml runs it, on a real engine."""
 
 import json
-import mmap
 import re
 import shutil
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from composed import SECRET, Composed, composed
+from composed import SECRET, Composed, composed, image_holds
 from conftest import Render
 from engine import Engine, running_engine
 from images import PYTHON_VERSION
@@ -28,6 +27,8 @@ TRIED = {
     "exec app python3 ops/backup.py",
     "logs --tail 20 app",
     "logs app",
+    "logs blue green",  # these two in test_deploy_compose.py
+    "logs proxy",
     "ps",
     "run --rm app python3 -m app keys new",
     "run --rm app python3 ops/backup.py",
@@ -57,13 +58,6 @@ def upgrade() -> None:
 def downgrade() -> None:
     """Fail."""
 '''
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[Engine]:
-    """Return an engine; without one, all that follows is skipped."""
-    with running_engine() as found:
-        yield found
 
 
 @pytest.fixture(scope="module")
@@ -243,11 +237,7 @@ def test_compose_commands_of_the_docs_are_tried_here(rendered: Path) -> None:
 def test_image_holds_no_secret_and_is_small(service: Composed, tmp_path: Path) -> None:
     """What stands in .env and in var/ on the machine that builds is in no layer and no line of the image's history."""
     image = service.state()["Image"]
-    assert SECRET not in service.engine.docker("history", "--no-trunc", image)
-    service.engine.docker("save", "--output", str(tmp_path / "image.tar"), image)
-    with (tmp_path / "image.tar").open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as layers:
-        assert layers.find(b"Asks the service whether it is ready") > 0  # so layers can be read as they lie
-        assert layers.find(SECRET.encode()) == -1
+    assert not image_holds(service.engine, image, tmp_path, SECRET)
     megabytes = json.loads(service.engine.docker("inspect", image))[0]["Size"] // 1_000_000
     print(f"the image has {megabytes} MB")
     assert megabytes < 400

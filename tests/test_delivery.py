@@ -1,11 +1,14 @@
 """What delivers a rendered service: workflows, pipeline, image, compose file. Valid, and the same targets."""
 
+import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+import yaml
 from conftest import Render
-from pipelines import content, workflows
+from pipelines import workflows
 from tools import require
 
 EVERYTHING = {"ci": "both", "deploy": "both"}
@@ -49,21 +52,47 @@ def test_dockerfile_has_no_finding(render: Render, python_version: str) -> None:
     assert f"\nARG PYTHON_VERSION={python_version}\n" in file.read_text(encoding="utf-8")
 
 
+SLOTS = ("blue", "green")
+
+
+def containers(service: Path) -> dict[str, dict]:
+    """Return the services of compose.yaml, with what they share put in its place."""
+    found = yaml.safe_load((service / "compose.yaml").read_text(encoding="utf-8"))["services"]
+    assert set(found) == {"app", *SLOTS, "proxy"}
+    return found
+
+
 def test_compose_gives_a_stop_the_time_it_needs(render: Render) -> None:
-    """The container is not killed while it still answers what it accepted."""
+    """No container is killed while it still answers what it accepted; the proxy waits for the slowest answer."""
     service = render(**EVERYTHING)
     defaults = dict(re.findall(r"^#(SERVER_\w+)=([\d.]+)$", (service / ".env.example").read_text(), re.MULTILINE))
-    grace = content(service, "compose.yaml")["services"]["app"]["stop_grace_period"]
+    grace = {name: int(one["stop_grace_period"].removesuffix("s")) for name, one in containers(service).items()}
     needed = float(defaults["SERVER_DRAIN_SECONDS"]) + float(defaults["SERVER_SHUTDOWN_SECONDS"])
-    assert int(grace.removesuffix("s")) > needed
+    assert min(grace[name] for name in ("app", *SLOTS)) > needed
+    configuration = (service / "ops/proxy.conf").read_text(encoding="utf-8")
+    assert grace["proxy"] > int(re.search(r"worker_shutdown_timeout (\d+)s;", configuration)[1])
 
 
 def test_container_has_no_more_rights_than_it_needs(render: Render) -> None:
-    """Not root, nothing writable but its data, no capability, no way to gain one."""
+    """Not root, nothing writable but its data, no capability, no way to gain one, no port for another machine."""
     service = render(**EVERYTHING)
-    app = content(service, "compose.yaml")["services"]["app"]
-    assert app["read_only"] == "true"
-    assert app["cap_drop"] == ["ALL"]
-    assert app["security_opt"] == ["no-new-privileges:true"]
-    assert app["volumes"] == ["data:/srv/var"]
+    found = containers(service)
+    for name, one in found.items():
+        assert one["read_only"] is True, name
+        assert one["cap_drop"] == ["ALL"], name
+        assert one["security_opt"] == ["no-new-privileges:true"], name
+        assert one["restart"] == "unless-stopped", name
+        assert all(port.startswith("127.0.0.1:") for port in one["ports"]), name
+        writable = [mount for mount in one["volumes"] if isinstance(mount, str) or not mount["read_only"]]
+        assert writable == ([] if name == "proxy" else ["data:/srv/var"]), name
+    assert found["proxy"]["user"] == "101:101"
+    assert not any("user" in found[name] for name in ("app", *SLOTS))
     assert "\nUSER 10001:10001\n" in (service / "Dockerfile").read_text(encoding="utf-8")
+
+
+def test_slots_of_compose_are_alike_and_start_with_a_deployment_alone(render: Render) -> None:
+    """blue and green differ in their name alone, and a plain `docker compose up` starts neither, nor the proxy."""
+    found = containers(render(**EVERYTHING))
+    blue, green = (json.dumps(found[slot]) for slot in SLOTS)
+    assert blue.replace("BLUE", "GREEN").replace("8001", "8002") == green
+    assert {name for name, one in found.items() if "profiles" not in one} == {"app"}

@@ -33,16 +33,7 @@ def deployed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Itera
 def good_again(deployed: Deployed) -> Iterator[None]:
     """Leave the repository at a version that can be deployed, and the service up."""
     yield
-    git(deployed.folder, "checkout", "--quiet", "--force", "HEAD")
-    git(deployed.folder, "clean", "--quiet", "--force", "-d")
-    good = git(deployed.folder, "log", "--format=%H", "-1", "--", "good.txt").strip() or "HEAD"
-    git(deployed.folder, "reset", "--quiet", "--hard", good)
-
-
-def deploy_new(deployed: Deployed, version: str) -> subprocess.CompletedProcess[str]:
-    """Commit a good version and deploy it."""
-    deployed.commit(version, {"good.txt": version})
-    return deployed.run("deploy")
+    deployed.be_good_again()
 
 
 def test_first_deployment_is_ready_as_itself_and_recorded(deployed: Deployed) -> None:
@@ -59,9 +50,9 @@ def test_first_deployment_is_ready_as_itself_and_recorded(deployed: Deployed) ->
 def test_no_request_fails_through_deploy_broken_deploys_and_two_rollbacks(deployed: Deployed, a_second: int) -> None:
     """Each version is deployed, refused with its reason, or brought back, and no client notices."""
     first = deployed.ready()["version"]
-    good, lines = [deploy_new(deployed, "0.2.0").returncode], len(deployed.record())
+    good, lines = [deployed.deploy_new("0.2.0").returncode], len(deployed.record())
     with clients(deployed.port, a_second=a_second) as answers:
-        good.append(deploy_new(deployed, "0.3.0").returncode)
+        good.append(deployed.deploy_new("0.3.0").returncode)
         after = [deployed.ready()["version"]]
         refusals = []
         for version, files in (
@@ -190,10 +181,10 @@ def test_full_disk_keeps_the_version_before(deployed: Deployed) -> None:
 
 def test_release_whose_folder_is_gone_is_named(deployed: Deployed) -> None:
     """It cannot be brought back: one message says so, the version that runs goes on, another can be named."""
-    assert deploy_new(deployed, "0.11.0").returncode == 0
-    assert deploy_new(deployed, "0.12.0").returncode == 0
-    assert deploy_new(deployed, "0.13.0").returncode == 0
-    state = json.loads(deployed.read("var/deploy/state.json"))
+    assert deployed.deploy_new("0.11.0").returncode == 0
+    assert deployed.deploy_new("0.12.0").returncode == 0
+    assert deployed.deploy_new("0.13.0").returncode == 0
+    state = deployed.state()
     cold = state["good"][-3]
     folder = deployed.folder / "var/deploy/releases" / cold
     folder.rename(deployed.folder / "var/elsewhere")
@@ -219,22 +210,14 @@ def test_killed_half_way_is_settled_by_the_next_command(deployed: Deployed, last
     before = deployed.ready()
     deployed.commit(f"1.{STEPS.index(last)}.0", {"good.txt": last})
     with clients(deployed.port, a_second=50) as answers:
-        with deployed.start("deploy") as program:
-            for line in program.stdout:
-                if line.startswith(last):
-                    break
-            program.send_signal(signal.SIGKILL)
+        deployed.kill_behind(last)
         seen = deployed.ready()["version"]
         done = deployed.run("deploy")
     assert seen == before["version"] or last == "switch"
     assert (done.returncode, deployed.ready()["version"]) == (0, f"1.{STEPS.index(last)}.0"), done.stdout + done.stderr
     assert answers.failed == {}
-    ids = [line["id"] for line in deployed.record()]
-    assert len(ids) == len(set(ids))
-    state = json.loads(deployed.read("var/deploy/state.json"))
-    kept = {path.name for path in (deployed.folder / "var/deploy/releases").iterdir()}
-    assert (state["work"], kept) == (None, set(state["releases"]))
-    assert len(deployed.serving()) == len([held for held in state["slots"].values() if held]) == 2
+    assert deployed.is_settled()
+    assert len(deployed.serving()) == len([held for held in deployed.state()["slots"].values() if held]) == 2
 
 
 @pytest.mark.soak
@@ -267,7 +250,7 @@ SOAKED = [pytest.param(number, marks=pytest.mark.soak) for number in (signal.SIG
 @pytest.mark.parametrize("number", [signal.SIGTERM, *SOAKED])
 def test_interrupted_deployment_is_taken_back_at_once(deployed: Deployed, number: signal.Signals) -> None:
     """Ctrl-C, a stop, a terminal that goes away: it is as it was before, and recorded as failed."""
-    before, state = deployed.ready(), json.loads(deployed.read("var/deploy/state.json"))
+    before, state = deployed.ready(), deployed.state()
     deployed.commit("2.0.0")
     with deployed.start("deploy") as program:
         for line in program.stdout:
@@ -276,7 +259,7 @@ def test_interrupted_deployment_is_taken_back_at_once(deployed: Deployed, number
         program.send_signal(number)
         rest = program.stdout.read()
     assert (program.returncode, rest.splitlines()[-1]) == (1, "not done: interrupted; it is as it was before")
-    assert (deployed.ready(), json.loads(deployed.read("var/deploy/state.json"))) == (before, state)
+    assert (deployed.ready(), deployed.state()) == (before, state)
     assert deployed.record()[-1]["result"] == "failed"
 
 
@@ -333,7 +316,7 @@ def test_proxy_answers_in_the_services_envelope(
 
 def test_service_without_a_slot_is_503_in_the_envelope(deployed: Deployed) -> None:
     """The process that gets the requests is killed: clients are told to come again, and `up` brings it back."""
-    active = json.loads(deployed.read("var/deploy/state.json"))["active"]
+    active = deployed.state()["active"]
     subprocess.run(["kill", "-KILL", deployed.read(f"var/deploy/{active}.pid").strip()], check=True)
     deployed.ready()  # this one may find the connection that the process had
     error = deployed.ready()

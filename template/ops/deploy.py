@@ -19,13 +19,14 @@ from driving import Driver
 from records import UnreadableError
 from releases import NotDeployedError
 from settings import setting
+from slot_compose import Containers
 from slot_process import Processes
 from slots import State, load
 from switching import ENDS, Switching
 from telling import say
 from wayback import verdict
 
-DRIVERS = {"process": Processes}
+DRIVERS = {"process": Processes, "compose": Containers}
 MOST_WATCH_SECONDS = 3600.0
 
 

@@ -160,7 +160,7 @@ def down(all_of_it: Switching, *, forget: bool) -> None:
     if forget:
         proxy.serve_only(None)
         State().save()
-        releases.remove_all_but(())
+        releases.remove_all_but((), all_of_it.driver.forget)
     say("stopped: proxy and slots")
 
 

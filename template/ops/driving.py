@@ -41,6 +41,9 @@ class Driver(Protocol):
     def stop_proxy(self) -> None:
         """End it, once it answers nothing any more."""
 
+    def forget(self, name: str) -> None:
+        """Remove what it made of a release beside its folder; `name` may be of none."""
+
 
 def is_ready(url: str, release: Release) -> bool:
     """Whether it is this release, of this deployment, that is ready there."""

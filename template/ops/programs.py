@@ -15,7 +15,7 @@ PAUSE_SECONDS = 0.05
 SPAWN = ("sh", "-c", 'echo $$ >"$0" && exec "$@"')
 
 
-def run(command: list[str], folder: Path, environment: dict[str, str], failed: str) -> None:
+def run(command: list[str], folder: Path | None, environment: dict[str, str], failed: str) -> None:
     """Run a program to its end.
 
     Raises:

@@ -15,7 +15,8 @@ from string import Template
 from settings import setting
 
 FOLDER = Path("var/deploy")
-CONFIGURATION = FOLDER / "proxy.conf"
+FLAGS = FOLDER / "proxy"  # alone, so that a proxy in a container sees this and nothing else
+CONFIGURATION = FLAGS / "proxy.conf"
 SLOTS = ("blue", "green")  # where both files are there, the last counts: proxy.conf looks in this order
 TIMEOUTS = {"HEADER": "10.0", "BODY": "10.0", "WRITE": "30.0", "REQUEST": "30.0"}
 # Answers of the proxy itself, in the service's envelope: status, code and title as in docs/chassis/errors.md, what is
@@ -37,12 +38,27 @@ RETRY_AFTER_SECONDS = 2
 
 @dataclass(frozen=True)
 class Addresses:
-    """Where clients ask, where each slot listens, and where the proxy sees var/deploy."""
+    """Where clients ask, where each slot listens, where the proxy sees its folder, and where it may write.
+
+    With a resolver the slots are names, which are asked for again and again: what is behind them comes and goes.
+    """
 
     bind: str
     blue: str
     green: str
     folder: str
+    scratch: str
+    resolver: str = ""
+
+    @property
+    def upstreams(self) -> str:
+        """What says of the slots where they are."""
+        if self.resolver:
+            return f"    resolver {self.resolver} valid=1s ipv6=off;\n    resolver_timeout 2s;"
+        slots = zip(SLOTS, (self.blue, self.green), strict=True)
+        return "\n\n".join(
+            f"    upstream {slot} {{\n        server {place};\n        keepalive 64;\n    }}" for slot, place in slots
+        )
 
 
 def configuration(addresses: Addresses) -> str:
@@ -50,9 +66,16 @@ def configuration(addresses: Addresses) -> str:
     seconds = {name: math.ceil(float(setting(f"SERVER_{name}_TIMEOUT_SECONDS", TIMEOUTS[name]))) for name in TIMEOUTS}
     sizes = (setting("SECURITY_MAX_HEADER_BYTES", "32768"), setting("SECURITY_MAX_URL_BYTES", "8192"))
     return Template(Path(__file__).with_name("proxy.conf").read_text(encoding="utf-8")).substitute(
-        **vars(addresses),
+        bind=addresses.bind,
+        folder=addresses.folder,
+        scratch=addresses.scratch,
+        upstreams=addresses.upstreams,
+        blue=addresses.blue if addresses.resolver else "blue",
+        green=addresses.green if addresses.resolver else "green",
+        # A name has no connections that are kept: the slot closes them, so that the proxy does not run out of ports.
+        connection="close" if addresses.resolver else "",
         # Where root starts it, its workers would be somebody who may not look into the folder.
-        user="user root;" if os.geteuid() == 0 else "",
+        user="user root;" if os.geteuid() == 0 and not addresses.resolver else "",
         header_seconds=seconds["HEADER"] + 5,
         idle_seconds=max(seconds["BODY"], seconds["WRITE"]) + 5,
         answer_seconds=seconds["REQUEST"] + 5,
@@ -85,14 +108,21 @@ def _error(status: int, code: str, title: str, expected: str, is_retryable: bool
     return "\n".join([*lines, f"            return {status} '{body}';", "        }"])
 
 
+def is_new(text: str) -> bool:
+    """Whether this is another configuration than the one that is there."""
+    return not CONFIGURATION.exists() or CONFIGURATION.read_text("utf-8") != text
+
+
 def write(text: str) -> None:
-    """Put the configuration there, whole or not at all."""
-    FOLDER.mkdir(parents=True, exist_ok=True)
+    """Put the configuration there, whole or not at all; the user of a container may read it."""
+    FLAGS.mkdir(parents=True, exist_ok=True)
+    FLAGS.chmod(0o755)
     partial = CONFIGURATION.with_suffix(".partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
+    partial.chmod(0o644)
     partial.replace(CONFIGURATION)
 
 
@@ -103,6 +133,7 @@ def serve_only(slot: str | None) -> None:
         OSError: it cannot be written.
     """
     if slot:
+        FLAGS.mkdir(parents=True, exist_ok=True)
         _to(slot).touch()
     for other in SLOTS:
         if other != slot:
@@ -116,4 +147,4 @@ def serving() -> str | None:
 
 
 def _to(slot: str) -> Path:
-    return FOLDER / f"to-{slot}"
+    return FLAGS / f"to-{slot}"

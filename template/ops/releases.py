@@ -6,7 +6,7 @@ import re
 import shutil
 import subprocess
 import tomllib
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -146,10 +146,11 @@ def setting_names(folder: Path) -> set[str]:
     return {match[1] for line in lines if (match := NAME.match(line))}
 
 
-def remove_all_but(kept: Collection[str]) -> None:
-    """Take every other release from the disk, what is half written too."""
+def remove_all_but(kept: Collection[str], forget: Callable[[str], None]) -> None:
+    """Take every other release from the disk, what is half written too; `forget` before, what lies elsewhere."""
     for path in FOLDER.iterdir() if FOLDER.is_dir() else ():
         if path.name not in kept:
+            forget(path.name)
             shutil.rmtree(path, ignore_errors=True)
 
 

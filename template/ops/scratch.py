@@ -24,6 +24,7 @@ OWN = {
     "BACKUP_FOLDER": "its own folder",
     "DATABASE_URL": "SQLite, with the rows of a backup where the service has SQLite",
     "DEPLOYS_FILE": "its own record",
+    "DEPLOY_DRIVER": "process: containers have one name on a machine",
     "DEPLOY_ID": "its own deployments",
     "ENV_FILE": "its own .env",
     "HOST": "127.0.0.1",

@@ -7,7 +7,7 @@ from contextlib import suppress
 from pathlib import Path
 
 import proxy
-from health import default_url
+from ports import Ports
 from process import GRACE_SECONDS, LOG, SERVE, end, number_in
 from programs import is_free, run, spawn, wait_until
 from proxy import SLOTS, Addresses
@@ -21,37 +21,17 @@ PROXY_WORDS = ("nginx",)  # not what it was begun with: it writes its own words 
 OWN = {"HOST": "127.0.0.1", "SERVER_KEEP_ALIVE_SECONDS": "120", "SERVER_DRAIN_SECONDS": "0.5"}
 
 
-class Processes:
+class Processes(Ports):
     """Builds, starts and stops releases as processes of this machine."""
 
     name = "process"
-
-    def __init__(self) -> None:
-        """Raises NotDeployedError where the settings cannot be used."""
-        address = default_url().removeprefix("http://").removesuffix("/readyz")
-        host, _, port = setting("HOST", "127.0.0.1"), None, int(address.rpartition(":")[2])
-        self.bind = (host, port)
-        given = setting("DEPLOY_PORTS", f"{port + 1},{port + 2}")
-        parts = [part.strip() for part in given.split(",")]
-        if (
-            len(parts) != 2
-            or not all(part.isdigit() and 0 < int(part) < 65536 for part in parts)
-            or len({*parts, str(port)}) < 3
-        ):
-            raise NotDeployedError(
-                f"DEPLOY_PORTS: {given!r} cannot be used; expected two free ports, such as 8001,8002", 2
-            )
-        self.ports = dict(zip(SLOTS, map(int, parts), strict=True))
 
     @property
     def _addresses(self) -> Addresses:
         host, port = self.bind
         slots = (f"127.0.0.1:{self.ports[slot]}" for slot in SLOTS)
-        return Addresses(f"{f'[{host}]' if ':' in host else host}:{port}", *slots, str(proxy.FOLDER.resolve()))
-
-    def url(self, slot: str) -> str:
-        """A slot's address, past the proxy."""
-        return f"http://127.0.0.1:{self.ports[slot]}"
+        places = (str(place.resolve()) for place in (proxy.FLAGS, proxy.FOLDER))
+        return Addresses(f"{f'[{host}]' if ':' in host else host}:{port}", *slots, *places)
 
     def require(self) -> None:
         """Refuse where the programs are missing.
@@ -101,10 +81,7 @@ class Processes:
         Raises:
             NotDeployedError: its port is taken.
         """
-        if not is_free("127.0.0.1", self.ports[slot]):
-            raise NotDeployedError(
-                f"port {self.ports[slot]} is taken; expected it free for {slot}: DEPLOY_PORTS names others"
-            )
+        self.require_free(slot)
         own = OWN | {"PORT": str(self.ports[slot]), "DEPLOY_ID": release.id}
         spawn(self._pid(slot), [".venv/bin/python", *SERVE], LOG, release.folder, release.environment() | own)
 
@@ -138,17 +115,12 @@ class Processes:
         Raises:
             NotDeployedError: it cannot, because its port is taken or otherwise.
         """
-        proxy.FOLDER.mkdir(parents=True, exist_ok=True)
         text = proxy.configuration(self._addresses)
-        is_new = not proxy.CONFIGURATION.exists() or proxy.CONFIGURATION.read_text("utf-8") != text
         pid = number_in(PROXY_PID, PROXY_WORDS)
-        if pid and not is_new:
+        if pid and not proxy.is_new(text):
             return
-        if not pid and not is_free(*self.bind):
-            raise NotDeployedError(
-                f"port {self.bind[1]} is taken by another program; expected it free for the proxy: "
-                "a service that runs alone is stopped by python3 ops/process.py stop"
-            )
+        if not pid:
+            self.require_free_proxy(self.bind[0])
         proxy.write(text)
         command = [self._nginx(), "-p", str(Path.cwd()), "-c", str(proxy.CONFIGURATION.resolve())]
         run([*command, "-t", "-q"], Path(), dict(os.environ), "the proxy refuses its configuration")
@@ -164,6 +136,9 @@ class Processes:
             os.kill(pid, signal.SIGQUIT)
             wait_until(lambda: number_in(PROXY_PID, PROXY_WORDS) != pid, 70.0, "the proxy did not end")
         PROXY_PID.unlink(missing_ok=True)
+
+    def forget(self, name: str) -> None:
+        """Of a release there is nothing beside its folder."""
 
     @staticmethod
     def _pid(slot: str) -> Path:

@@ -66,7 +66,7 @@ class Switching:
         self.state.slots[work.slot] = work.release
         self.state.now_active(work.slot, good)
         self.state.save()
-        releases.remove_all_but(self.state.releases)
+        releases.remove_all_but(self.state.releases, self.driver.forget)
 
     def take_back(self, work: Work) -> None:
         """Make it as it was: requests to the slot that had them, and in the other what ran there."""
@@ -82,7 +82,7 @@ class Switching:
                     say(f"{kept.told} is no longer warm: {error}")
         self.state.now_active(active, self.state.good)
         self.state.save()
-        releases.remove_all_but(self.state.releases)
+        releases.remove_all_but(self.state.releases, self.driver.forget)
 
     def requests_back(self) -> None:
         """Let the slot that stands have the requests; nothing interrupts what follows."""

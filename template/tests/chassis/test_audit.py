@@ -520,6 +520,7 @@ COMPOSE = (
     "services:\n  app:\n    build: .\n    read_only: true\n    cap_drop:\n      - ALL\n"
     "    security_opt:\n      - no-new-privileges:true\n  db:\n    image: postgres:18\n    privileged: true\n"
 )
+SHARED = COMPOSE.replace("app:", "app: &app") + "  blue:\n    <<: *app\n    build: ./blue\n"
 
 
 @pytest.mark.parametrize(
@@ -576,6 +577,10 @@ COMPOSE = (
         ("privileges", "compose.yaml", "      - ALL", "      - CHOWN", "FAIL"),
         ("privileges", "compose.yaml", "no-new-privileges:true", "label:x", "FAIL"),
         ("privileges", "compose.yaml", "    build: .\n", "", "UNKNOWN"),
+        ("privileges", "compose.yaml", COMPOSE, SHARED, "pass"),
+        ("privileges", "compose.yaml", COMPOSE, SHARED.replace("<<: *app", "labels: {}"), "FAIL"),
+        ("privileges", "compose.yaml", COMPOSE, SHARED.replace("- ALL", "- CHOWN"), "FAIL"),
+        ("privileges", "compose.yaml", COMPOSE, f"{SHARED}    privileged: true\n", "FAIL"),
         ("privileges", "compose.yaml", "no-new-privileges:true", "no-new-privileges:false", "FAIL"),
         *(
             ("privileges", "compose.override.yaml", "", f"services:\n  app:\n    {taken}\n", "FAIL")

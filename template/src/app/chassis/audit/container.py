@@ -130,9 +130,8 @@ def privileges(target: Target) -> Finding:
     lacks = [(name, what) for name, block in main for what, shape in _WANTED.items() if not re.search(shape, block)]
     bad = [f"{name}: no {what}" for name, what in lacks]
     bad += [f"{file}: {name} has {found}" for file, name, block in built for found in _TAKEN.findall(block)]
-    names = sorted({name for _, name, _ in built})
-    unclear = [] if names else ["no service that is built here"]
-    return judged(", ".join(names) or _COMPOSE[0], bad, unclear, "all of them")
+    unclear = [] if built else ["no service that is built here"]
+    return judged(", ".join(sorted({name for _, name, _ in built})) or _COMPOSE[0], bad, unclear, "all of them")
 
 
 def _built(target: Target) -> list[tuple[str, str, str]]:
@@ -143,9 +142,10 @@ def _built(target: Target) -> list[tuple[str, str, str]]:
 
 
 def _blocks(target: Target, name: str) -> list[tuple[str, str]]:
-    """(name, text) of each service of a Compose file, comments left out."""
+    """(name, text) of each service of a Compose file, comments left out, with that of the one that it merges."""
     file = target.root / name
     text = re.sub(r"^\s*#.*\n", "", file.read_text(encoding="utf-8") if file.is_file() else "", flags=re.MULTILINE)
     services = re.search(r"^services:\n((?:[ \t].*\n|\n)*)", text + "\n", re.MULTILINE)
-    shape = r"^( +)(\w[\w.-]*):\n((?:\1[ \t].*\n|\n)*)"
-    return [(found[2], found[3]) for found in re.finditer(shape, services[1] if services else "", re.MULTILINE)]
+    shape = r"^( +)(\w[\w.-]*):(?: &[\w-]+)?\n((?:\1[ \t].*\n|\n)*)"
+    every = [(found[2], found[3]) for found in re.finditer(shape, services[1] if services else "", re.MULTILINE)]
+    return [(one, text + "".join(more for other, more in every if f"<<: *{other}\n" in text)) for one, text in every]
