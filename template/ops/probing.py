@@ -77,7 +77,10 @@ def _open(version: str, document: bytes) -> Iterator[str]:
 
 def headers() -> dict[str, str]:
     """What a request of ours has: TOKEN as bearer, and a name that the service lets in."""
-    token, hosts = os.environ.get("TOKEN", ""), setting("SECURITY_ALLOWED_HOSTS", "").split(",")
+    token, hosts = (
+        os.environ.get("TOKEN", ""),
+        setting("SECURITY_ALLOWED_HOSTS", "localhost,127.0.0.1,[::1]").split(","),
+    )
     host = next((name.strip() for name in hosts if name.strip() and "*" not in name), "")
     return ({"Authorization": f"Bearer {token}"} if token else {}) | ({"Host": host} if host else {})
 

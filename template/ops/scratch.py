@@ -17,20 +17,13 @@ from telling import say
 
 FOLDER = Path("var/rehearsal")
 HIDDEN = "[hidden]"
-# What a copy must have of its own; what stands here is left out of it, and rehearsed otherwise or not at all.
+# What a copy must have of its own; names with these endings say where something is that belongs to the service.
 OWN = {
-    "AUTH_KEYS": "keys of its own",
-    "AUTH_KEYS_FILE": "keys of its own",
-    "BACKUP_FOLDER": "its own folder",
-    "DATABASE_URL": "SQLite, with the rows of a backup where the service has SQLite",
-    "DEPLOYS_FILE": "its own record",
     "DEPLOY_DRIVER": "process: containers have one name on a machine",
     "DEPLOY_ID": "its own deployments",
-    "ENV_FILE": "its own .env",
     "HOST": "127.0.0.1",
-    "REDIS_URL": "none: each process counts by itself",
-    "SCRATCH_DATABASE_URL": "none",
 }
+PLACES = ("_URL", "_FILE", "_FOLDER")
 
 
 @dataclass
@@ -83,7 +76,7 @@ def made() -> Scratch:
     if Path("uv.lock").is_file() and not (folder / "uv.lock").exists():
         shutil.copy2("uv.lock", folder)
     settings = _settings()
-    names = setting_names(Path()) | settings.keys() | OWN.keys()
+    names = setting_names(Path()) | settings.keys() | {"ENV_FILE"}
     environment = {key: value for key, value in environment_of_operator().items() if key.upper() not in names}
     tools = [str((place / ".tools/bin").resolve()) for place in (Path(), folder)]  # uv, where `make setup` brought it
     environment["PATH"] = os.pathsep.join((*tools, os.environ.get("PATH", os.defpath)))
@@ -121,6 +114,10 @@ def _copied(settings: dict[str, str], differences: dict[str, str]) -> dict[str, 
     for name, value in settings.items():
         if name in OWN:
             differences[name] = OWN[name]
+        elif name.endswith(PLACES):
+            differences[name] = "left out: the copy has its own place, or none"
+        elif name in secrets and value.lstrip()[:1] in ("{", "["):
+            differences[name] = "left out: a name cannot stand for it"
         elif name in secrets or re.search(r"://[^/\s]*:[^/\s]*@", value):
             differences[name] = "its name in place of the secret"
             copied[name] = f"rehearsal-of-{name}"

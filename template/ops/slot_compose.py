@@ -156,7 +156,7 @@ class Containers(Ports):
     def _variables(self, held: dict[str, str]) -> dict[str, str]:
         """What compose.yaml asks for: both slots each time, so that none is another than it was."""
         slots = load().slots | held
-        profiles = [*filter(None, setting("COMPOSE_PROFILES", "").split(",")), "deploy"]
+        profiles = [*filter(None, setting("COMPOSE_PROFILES", default="").split(",")), "deploy"]
         found = {"PORT": str(self.bind[1]), "COMPOSE_PROFILES": ",".join(profiles)}
         for slot in SLOTS:
             found[f"DEPLOY_{slot.upper()}"] = slots[slot] or "none"
@@ -168,7 +168,7 @@ def _told(release: Release) -> dict[str, str]:
     """Write down what its container reads, and return the environment that has the values."""
     environment = release.environment()
     kept = json.loads((release.folder / PROCESS).read_text("utf-8"))["values"]
-    if found := release.setting("ENVIRONMENT", ""):  # the image has one, which beats a file
+    if found := release.setting("ENVIRONMENT", default=""):  # the image has one, which beats a file
         kept["ENVIRONMENT"] = environment["ENVIRONMENT"] = found
     texts = {FILE: (release.folder / SETTINGS).read_text("utf-8"), NAMES: "".join(f"{name}\n" for name in kept)}
     for name, text in texts.items():
