@@ -189,7 +189,9 @@ WEAKNESSES: dict[str, Callable[[Path], None]] = {
         service, "Dockerfile", "PORT=8000 ", "SMTP_PASSWORD=hunter2hunter2 PORT=8000 "
     ),
     "container.healthcheck": lambda service: edit(service, "Dockerfile", "HEALTHCHECK --interval", "# --interval"),
-    "container.privileges": lambda service: edit(service, "compose.yaml", "read_only: true", "privileged: true"),
+    "container.privileges": lambda service: edit(
+        service, "compose.yaml", "  read_only: true\n  tmpfs", "  privileged: true\n  tmpfs"
+    ),
 }
 
 

@@ -34,7 +34,8 @@ def later(service: Path, folder: Path) -> None:
     (folder / "uvx").chmod(0o755)
     env = user_environment(TMPDIR=str(folder))
     env["PATH"] = f"{folder}:{env['PATH']}"
-    subprocess.run(["bash", "-euc", block], cwd=service, env=env, check=True, capture_output=True)
+    done = subprocess.run(["bash", "-euc", block], cwd=service, env=env, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr
 
 
 @pytest.mark.parametrize("before", ["compose", "none"])

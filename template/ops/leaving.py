@@ -5,8 +5,14 @@ from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
 # Where the files of a feature that are ours lie; whatever else it brought is the team's and stays.
-OURS = ("src/app/chassis/", "tests/chassis/", "docs/chassis/", "ops/")
-OURS += ("deploy/monitoring/chassis/", "deploy/kubernetes/base/")
+OURS = (
+    "src/app/chassis/",
+    "tests/chassis/",
+    "docs/chassis/",
+    "ops/",
+    "deploy/monitoring/chassis/",
+    "deploy/kubernetes/base/",
+)
 
 
 def git(*arguments: str) -> str:
