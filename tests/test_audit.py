@@ -190,7 +190,10 @@ WEAKNESSES: dict[str, Callable[[Path], None]] = {
     ),
     "container.healthcheck": lambda service: edit(service, "Dockerfile", "HEALTHCHECK --interval", "# --interval"),
     "container.privileges": lambda service: edit(
-        service, "compose.yaml", "  read_only: true\n  tmpfs", "  privileged: true\n  tmpfs"
+        service,
+        "compose.yaml",
+        "data:/srv/var\n    init: true\n    read_only",
+        "data:/srv/var\n    init: true\n    privileged",
     ),
 }
 
