@@ -10,6 +10,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from answering import answers, layers, memory
+from delivering import deployments
 from limiting import limits
 from load import LoadError
 from opening import tokens
@@ -18,7 +19,7 @@ from service import BENCH, CannotMeasureError, prepare, run
 from starting import copies, first_answer, process_start, suite
 from storing import database
 
-SECTIONS = ("answers", "database", "limits", "tokens", "layers", "start", "copy", "memory")
+SECTIONS = ("answers", "database", "limits", "tokens", "layers", "start", "copy", "memory", "deploy")
 _LIBRARIES = ("fastapi", "starlette", "uvicorn", "uvloop", "pydantic")
 
 
@@ -69,6 +70,7 @@ def _sections(service: Path, asked: argparse.Namespace) -> dict[str, Callable[[]
         "start": lambda: process_start(service, few) + first_answer(2) + suite(),
         "copy": lambda: copies(few),
         "memory": lambda: memory(service, 100_000 if asked.full else 20_000),
+        "deploy": lambda: deployments(service, few, asked.count),
     }
 
 
