@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from engine import Engine
 from images import bases, provide
 from serving import run
@@ -98,7 +99,7 @@ def image_holds(engine: Engine, image: str, folder: Path, text: str) -> bool:
 def composed(engine: Engine, rendered: Path, folder: Path) -> Iterator[Composed]:
     """Give a copy of a rendered service, ready to be built; take its containers, volumes and images away."""
     shutil.copytree(rendered, folder, ignore=shutil.ignore_patterns(".git"))
-    slug = (folder / "compose.yaml").read_text(encoding="utf-8").partition("name: ")[2].partition("\n")[0]
+    slug = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))["name"]
     override = OVERRIDE.format(network=engine.build_network, slug=slug)
     (folder / "compose.override.yaml").write_text(override, encoding="utf-8")
     with socket.socket() as free:
