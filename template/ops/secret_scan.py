@@ -18,7 +18,7 @@ from pathlib import Path
 from copies import NotDoneError
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
-from leaving import git
+from repository import git
 
 from app.chassis.audit.shapes import is_made_up, secrets_in
 

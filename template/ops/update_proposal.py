@@ -12,14 +12,14 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import copier
 from copies import NotDoneError, tell
-from leaving import git
 from rendering import require_committed, template_in_use
+from repository import git
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -172,10 +172,15 @@ def main() -> int:
     return 0 if proposal.is_clean else 1
 
 
-if __name__ == "__main__":
+def ended(do: Callable[[], int]) -> int:
+    """Do it, and return the exit code; what kept it from being done is one line."""
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
-        sys.exit(main())
+        return do()
     except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
         print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
-        sys.exit(2)
+        return 2
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main))
