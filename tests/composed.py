@@ -12,12 +12,14 @@ from pathlib import Path
 
 import yaml
 from engine import Engine
-from images import bases, provide
+from images import PYTHON_VERSION, bases, provide
 from serving import run
 
 # 16 characters or more, and such as nothing else holds: a test looks for it in the image.
 SECRET = "planted-Zq7-secret-of-operations"  # noqa: S105 - a test's
 
+# One answer sheet for all that is built, so that the engine has each layer of its image already.
+ANSWERS = {"python_version": PYTHON_VERSION, "service_name": "Plumbline Container Test"}
 # What a team would write. The health check asks often, so that nobody waits; the short drain likewise.
 OVERRIDE = """
 services:

@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from composed import SECRET, Composed, composed, image_holds
+from composed import ANSWERS, SECRET, Composed, composed, image_holds
 from conftest import Render
 from engine import Engine, running_engine
-from images import PYTHON_VERSION
 from tools import TOOLS, lost
 
 PASSWORD = "nine brass plumb bobs"  # noqa: S105 - a test's
@@ -63,7 +62,7 @@ def downgrade() -> None:
 @pytest.fixture(scope="module")
 def rendered(render: Render) -> Path:
     """Return a default service for the Python that Debian has."""
-    return render(python_version=PYTHON_VERSION, service_name="Plumbline Container Test")
+    return render(**ANSWERS)
 
 
 @pytest.fixture(scope="module")
