@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tools import require, user_environment
 OURS = "ops/health.py"
 TOKEN = "made-up-token-4711"  # noqa: S105
 BRANCH = "chassis-update-1.1.0"
+NEEDED = (".git", "Makefile", "README", "ops", "pyproject", "{{_copier_conf")
 GH = """#!/bin/sh
 printf '%s\\n' "$GH_TOKEN" "$GH_REPO" "$@" >"{log}"
 exit {status}
@@ -26,6 +28,17 @@ exit {status}
 def _tools() -> None:
     for name in ("git", "make", "uv"):
         require(name)
+
+
+@pytest.fixture
+def own_template(own_template: Path) -> Path:
+    """Return a template of the test's own with little else than the programs, so that an update takes seconds."""
+    for path in (own_template / "template").iterdir():
+        if not path.name.startswith(NEEDED):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    commit(own_template, "less")
+    git(own_template, "tag", "--force", "1.0.0")
+    return own_template
 
 
 def edit(path: Path, old: str, new: str) -> None:
