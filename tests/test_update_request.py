@@ -196,6 +196,7 @@ def test_github_gets_a_pull_request(
 ) -> None:
     """The branch is pushed and gh asked with the page; a failure takes the branch back, so that the next run tries."""
     newer(own_template)
+    git(origin, "branch", f"mine/{BRANCH}", "main")  # somebody else's, and no proposal
     environment = {"GITHUB_REF_NAME": "main", "GITHUB_REPOSITORY": "acme/orders"}
     ((_, status, told),) = requested(service, render, "github", gh(tmp_path, 1), **environment)
     assert (status, "Error 2" in told) == (2, True), told

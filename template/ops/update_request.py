@@ -118,7 +118,7 @@ def _open_by_gh(where: Place, proposal: Proposal) -> None:
 def main() -> int:
     """Propose and request, and say what came of it."""
     where = place()
-    proposed = {line.rpartition("/")[2] for line in where.git("ls-remote", "--heads", where.url).splitlines()}
+    proposed = {line.partition("refs/heads/")[2] for line in where.git("ls-remote", "--heads", where.url).splitlines()}
     proposal = propose(proposed)
     if proposal is None:
         return 0
