@@ -153,6 +153,10 @@ def test_service_that_cannot_be_updated_stays_as_it_is(service: Path, own_templa
     assert (code, state(service)) == (2, before), told
     assert "updating from 1.0.0 to 1.2.0\n" in told
     assert git(service, "branch", "--list", "chassis-update-*") == ""
+    (service / ".git/index.lock").touch()
+    code, told = propose(service)
+    assert (code, "not done: fatal: Unable to create" in told) == (2, True), told
+    (service / ".git/index.lock").unlink()
     own_template.rename(own_template.with_name("moved"))
     code, told = propose(service)
     assert (code, state(service)) == (2, before), told

@@ -93,6 +93,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
     if branch in elsewhere or git("branch", "--list", branch):
         print(f"proposed already: the branch {branch}")
         return None
+    git("add", "--update", "--", ".")  # changes nothing, and fails where another git is at work
     here = git("rev-parse", "--abbrev-ref", "HEAD").strip()
     start = git("rev-parse", "HEAD").strip()
     git("switch", "--quiet", "--create", branch)
@@ -177,9 +178,12 @@ def ended(do: Callable[[], int]) -> int:
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         return do()
-    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+    except subprocess.CalledProcessError as error:
+        words = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        print(f"not done: {words[0] if words else error}", file=sys.stderr)
+    except (NotDoneError, OSError, KeyboardInterrupt) as error:
         print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
-        return 2
+    return 2
 
 
 if __name__ == "__main__":
