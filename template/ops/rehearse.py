@@ -23,6 +23,7 @@ from procedures import Procedure
 from records import UnreadableError, now, who
 from releases import NotDeployedError
 from scratch import FOLDER, Scratch, cleared, fill, made
+from settings import setting
 from telling import say
 
 DEPLOYMENTS = "deployments"
@@ -95,6 +96,8 @@ def said(copy: Scratch, code: int, expected: str, *command: str) -> str | None:
 
 def deployments(copy: Scratch, report: Report) -> None:
     """Two versions, two broken ones, a warm and a cold rollback, by the commands that are used in earnest."""
+    if (driver := setting("DEPLOY_DRIVER", default="process")) != "process":
+        report.note(Item(f"deployments by {driver}", None, "the copy's slots are processes"))
     project = copy.folder / PROJECT
     main = (copy.folder / MAIN).read_text("utf-8")
     was = VERSION.search(project.read_text("utf-8"))

@@ -9,8 +9,10 @@ import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from repository import git_or
 from settings import LINE
 
 FOLDER = Path("var/deploy/releases")
@@ -27,6 +29,10 @@ class NotDeployedError(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+# What git prints; NotDeployedError says why it failed.
+git = partial(git_or, NotDeployedError)
 
 
 @dataclass(frozen=True)
@@ -166,15 +172,3 @@ def require_room() -> None:
         raise NotDeployedError(
             f"the disk of {FOLDER} has {free >> 20} MB free; expected {ENOUGH_BYTES >> 20}: see `The disk is full`"
         )
-
-
-def git(*arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        NotDeployedError: it failed.
-    """
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NotDeployedError(f"git {arguments[0]}: {done.stderr.strip()}", 2)
-    return done.stdout

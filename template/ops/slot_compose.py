@@ -24,6 +24,7 @@ ADDRESSES = Addresses("8080", "blue:8000", "green:8000", "/srv/deploy", "/tmp", 
 # What a container is told of a release, beside its image: its `.env` as it was, which the service itself reads; and
 # the names of what stood in the environment. Values travel by the environment of docker, where no quote changes them.
 FILE, NAMES = "container.env", "container.names"
+FAILED_STEP = re.compile(r"^-{6}\n > .*\n((?:.*\n)*?)-{6}$", re.MULTILINE)
 
 
 class Containers(Ports):
@@ -69,7 +70,12 @@ class Containers(Ports):
         Raises:
             NotDeployedError: it cannot be built.
         """
-        self._compose("its image cannot be built", SLOTS[0], release, "build", "--quiet", SLOTS[0])
+        environment = _told(release) | self._variables({SLOTS[0]: release.id})
+        command = ["docker", "compose", "--progress", "plain", "build", SLOTS[0]]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:  # what a step that failed had printed stands between two lines, before its command
+            step = FAILED_STEP.search(done.stdout + done.stderr)
+            raise NotDeployedError(f"its image cannot be built: {_last(step[1] if step else '') or _last(done.stderr)}")
 
     def migrate(self, release: Release) -> None:
         """Bring the database to the release's newest revision, and its settings to a test.
