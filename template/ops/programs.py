@@ -9,6 +9,7 @@ from contextlib import closing
 from pathlib import Path
 
 from releases import NotDeployedError
+from words import reason
 
 PAUSE_SECONDS = 0.05
 # Writes its number before it becomes the program: whoever started it may be gone a moment later.
@@ -19,14 +20,12 @@ def run(command: list[str], folder: Path | None, environment: dict[str, str], fa
     """Run a program to its end.
 
     Raises:
-        NotDeployedError: it failed; the last line that it printed is the reason.
+        NotDeployedError: it failed; why, is read from what it printed.
     """
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        words = [
-            line for line in (done.stderr or done.stdout).splitlines() if line.strip() and not line.startswith("hint")
-        ]
-        raise NotDeployedError(f"{failed}: {(words or [f'exit status {done.returncode}'])[-1].strip()[:300]}")
+        words = reason(done.stderr or done.stdout) or f"exit status {done.returncode}"
+        raise NotDeployedError(f"{failed}: {words}")
 
 
 def spawn(pid: Path, command: list[str], log: Path, folder: Path, environment: dict[str, str]) -> None:

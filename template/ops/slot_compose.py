@@ -17,6 +17,7 @@ from proxy import SLOTS, Addresses
 from releases import PROCESS, SETTINGS, NotDeployedError, Release
 from settings import setting
 from slots import load
+from words import reason
 
 OLDEST = (2, 24)  # an env_file that may be missing
 SERVICES = {*SLOTS, "proxy"}
@@ -50,10 +51,10 @@ class Containers(Ports):
             )
         found = self._said("docker", "version", "--format", "{{.Server.Version}}")
         if found.returncode:
-            raise NotDeployedError(f"Docker does not answer ({_last(found.stderr)}); expected it to run, for you", 2)
+            raise NotDeployedError(f"Docker does not answer ({reason(found.stderr)}); expected it to run, for you", 2)
         found = self._said("docker", "compose", "config", "--format", "json")
         if found.returncode:
-            raise NotDeployedError(f"compose.yaml cannot be read: {_last(found.stderr)}", 2)
+            raise NotDeployedError(f"compose.yaml cannot be read: {reason(found.stderr)}", 2)
         services = json.loads(found.stdout)["services"]
         if missing := sorted(SERVICES - services.keys()):
             raise NotDeployedError(
@@ -100,9 +101,9 @@ class Containers(Ports):
         return self._state(slot) == "running 0"
 
     def last_words(self) -> str:
-        """The last line of the log, which says why a start failed."""
-        options = ("--no-color", "--no-log-prefix", "--tail", "1")
-        return _last(self._said("docker", "compose", "logs", *options, self._asked).stdout)
+        """What the log says of the last start."""
+        options = ("--no-color", "--no-log-prefix", "--tail", "100")
+        return reason(self._said("docker", "compose", "logs", *options, self._asked).stdout)
 
     def start_proxy(self) -> None:
         """Let the proxy run, with the configuration of this day.
@@ -189,8 +190,3 @@ def _answers() -> bool:
     except Exception:  # noqa: BLE001  # no answer as HTTP has it, whatever the reason
         return False
     return True
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""
