@@ -8,6 +8,7 @@ from app.chassis.audit.target import Answer, Target
 __all__ = ["content_policy", "cross_origin", "no_banner", "no_store", "nosniff", "transport_security"]
 
 _ORIGIN = "https://audit.invalid"
+_PROXY = "nginx"
 _TELL_TALES = ("server", "x-powered-by", "x-aspnet-version", "x-runtime")
 
 
@@ -62,10 +63,11 @@ def transport_security(target: Target) -> Finding:
 
 
 def no_banner(target: Target) -> Finding:
-    """A version in a header is a search term for an attacker."""
+    """A version in a header is a search term for an attacker; nginx in front can leave out that, but not its name."""
     answers = _answers(target)
-    bad = [f"{name} in {what}" for what, one in answers.items() for name in _TELL_TALES if one.header(name)]
-    return judged(", ".join(answers), bad, [], "none of them")
+    told = {(name, what): one.header(name) for what, one in answers.items() for name in _TELL_TALES}
+    bad = [f"{name} in {what}" for (name, what), value in told.items() if value not in ("", _PROXY)]
+    return judged(", ".join(answers), bad, [], f"{_PROXY} without a version" if any(told.values()) else "none of them")
 
 
 def cross_origin(target: Target) -> Finding:
