@@ -10,8 +10,8 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from tools import user_environment
+from conftest import ROOT, git
+from tools import require, user_environment
 from words import reason
 
 OPS = ROOT / "template/ops"
@@ -210,3 +210,15 @@ RuntimeError: no queue
 def test_reason_of_an_end_is_one_line_with_its_place(text: str, expected: str) -> None:
     """What a program printed last but echoes, and of an error of the service's own files which line; no request."""
     assert reason(text) == expected
+
+
+@pytest.mark.parametrize(("has_git", "why"), [(False, "fatal: not a git repository"), (True, "there is none yet")])
+def test_service_in_no_commit_is_told_what_to_do(tmp_path: Path, has_git: bool, why: str) -> None:
+    """As it was just rendered: a commit is deployed, so one must be made."""
+    require("nginx"), require("uv")
+    if has_git:
+        git(tmp_path, "init", "--quiet")
+    done = run(tmp_path, "deploy.py", "deploy", GIT_CEILING_DIRECTORIES=str(tmp_path.parent), LC_ALL="C")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"not done: git names no commit ({why}")
+    assert done.stderr.endswith("); expected one: git init, git add --all, git commit\n")
