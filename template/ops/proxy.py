@@ -114,6 +114,12 @@ def is_new(text: str) -> bool:
     return not CONFIGURATION.exists() or CONFIGURATION.read_text("utf-8") != text
 
 
+def listens_at(addresses: Addresses) -> bool:
+    """Whether the configuration that is there has these addresses."""
+    text = CONFIGURATION.read_text("utf-8")
+    return f"listen {addresses.bind};" in text and addresses.upstreams in text
+
+
 def write(text: str) -> None:
     """Put the configuration there, whole or not at all; the user of a container may read it."""
     FLAGS.mkdir(parents=True, exist_ok=True)

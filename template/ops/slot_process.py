@@ -43,6 +43,19 @@ class Processes(Ports):
         """
         self._nginx(), self._uv()
 
+    def require_unmoved(self) -> None:
+        """Refuse to move what runs: requests would go where nobody listens yet.
+
+        Raises:
+            NotDeployedError: the settings say other ports than the proxy that runs.
+        """
+        if number_in(PROXY_PID, PROXY_WORDS) and not proxy.listens_at(self._addresses):
+            raise NotDeployedError(
+                "PORT, HOST or DEPLOY_PORTS is another than that of the proxy that runs; expected the same, or "
+                "`python3 ops/deploy.py down` before: `up` and `make deploy` take the new ones",
+                2,
+            )
+
     def _nginx(self) -> str:
         found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
         if not found:
