@@ -138,6 +138,7 @@ def test_revision_that_takes_away_is_refused_before_anything(deployed: Deployed)
     before = deployed.ready()
     deployed.commit(before["version"], {"migrations/versions/0099_größe weg.py": TAKES_AWAY})
     done = deployed.run("deploy")
+    git(deployed.folder, "reset", "--quiet", "--hard", "HEAD~1")
     assert (done.returncode, done.stderr.count("\n"), deployed.ready()) == (1, 1, before)
     assert f"not done: {before['version']} ({before['deploy_id']}) could not serve the database" in done.stderr
     assert "; to do it: ARGS=--anyway (--anyway)" in done.stderr
