@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, git
+from programs import is_free
 from tools import require, user_environment
 from words import reason
 
@@ -222,3 +223,8 @@ def test_service_in_no_commit_is_told_what_to_do(tmp_path: Path, has_git: bool, 
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith(f"not done: git names no commit ({why}")
     assert done.stderr.endswith("); expected one: git init, git add --all, git commit\n")
+
+
+def test_address_of_another_machine_is_not_called_taken() -> None:
+    """Nobody listens there (RFC 5737): the proxy that tries it says why it cannot."""
+    assert is_free("192.0.2.1", 8000)

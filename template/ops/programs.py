@@ -1,5 +1,6 @@
 """Programs that are run to their end, or started to outlive this one. Standard library only."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -45,14 +46,14 @@ def spawn(pid: Path, command: list[str], log: Path, folder: Path, environment: d
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether nobody listens there."""
+    """Whether nobody listens there; where it cannot be listened at all, who tries it says why."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with closing(socket.socket(family)) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
     return True
 
 
