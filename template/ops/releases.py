@@ -83,7 +83,8 @@ def of_head() -> Release:
         NotDeployedError: git does not hold all that is here, or there is no version.
     """
     commit = _head()
-    if changed := git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--", ".").split("\0")[:-1]:
+    told = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--", ".")
+    if changed := told.split("\0")[:-1]:
         raise NotDeployedError(
             f"{len(changed)} files are in no commit, such as {changed[0][3:]}; expected one, for a commit is deployed",
             2,

@@ -165,7 +165,9 @@ def _quoted(name: str, value: str) -> str:
         return value
     mark = next((mark for mark in "'\"" if mark not in value and "\n" not in value and "\\" not in value), None)
     if mark is None:
-        raise NotDeployedError(f"{name} cannot stand in a line of .env; expected quotes of one kind, and no backslash", 2)
+        raise NotDeployedError(
+            f"{name} cannot stand in a line of .env; expected quotes of one kind, and no backslash", 2
+        )
     return f"{mark}{value}{mark}"
 
 

@@ -47,6 +47,7 @@ def _callers(security: list[dict[str, list[str]]]) -> str:
     """Schemes and scopes that an operation asks for; empty where anybody may call it."""
     return " or ".join(" ".join((scheme, *scopes)) for one in security for scheme, scopes in one.items())
 
+
 REQUIRED = "(required)"
 
 
