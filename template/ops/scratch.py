@@ -42,14 +42,7 @@ class Scratch:
 
     def commit(self, message: str) -> None:
         """Commit all of the copy."""
-        identity = [
-            "-c",
-            "user.name=rehearsal",
-            "-c",
-            "user.email=rehearsal@example.invalid",
-            "-c",
-            "commit.gpgsign=false",
-        ]
+        identity = "-c user.name=rehearsal -c user.email=rehearsal@example.invalid -c commit.gpgsign=false".split()
         for arguments in (["add", "--all"], [*identity, "commit", "--quiet", "--no-verify", "--message", message]):
             done = self.run("git", *arguments)
             if done.returncode:
@@ -165,9 +158,7 @@ def _quoted(name: str, value: str) -> str:
         return value
     mark = next((mark for mark in "'\"" if mark not in value and "\n" not in value and "\\" not in value), None)
     if mark is None:
-        raise NotDeployedError(
-            f"{name} cannot stand in a line of .env; expected quotes of one kind, and no backslash", 2
-        )
+        raise NotDeployedError(f"{name} fits no line of .env; expected quotes of one kind, and no backslash", 2)
     return f"{mark}{value}{mark}"
 
 
