@@ -223,10 +223,9 @@ def test_banner_of_nginx_may_say_its_name_alone(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, banner: str, verdict: str
 ) -> None:
     """The proxy of `make deploy` cannot leave out its name; a version, and whatever else, is found."""
-    monkeypatch.setattr(BaseHTTPRequestHandler, "version_string", lambda _self: banner)
-    with stranger(lambda *_: (200, {}, b"")) as url:
-        one = Target(url, load_settings(ChassisSettings), team(), tmp_path)
-        assert CHECKS["headers.no_banner"].run(one).verdict == verdict
+    answer = SimpleNamespace(header=lambda name: banner if name == "server" else "")
+    monkeypatch.setattr("app.chassis.audit.headers._answers", lambda _target: {"GET /livez": answer})
+    assert told("headers.no_banner", tmp_path).verdict == verdict
 
 
 @pytest.mark.parametrize(("leak", "verdict"), [(b"", "pass"), (b"body", "FAIL")])
