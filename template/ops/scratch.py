@@ -42,8 +42,9 @@ class Scratch:
 
     def commit(self, message: str) -> None:
         """Commit all of the copy."""
-        identity = "-c user.name=rehearsal -c user.email=rehearsal@example.invalid -c commit.gpgsign=false".split()
-        for arguments in (["add", "--all"], [*identity, "commit", "--quiet", "--no-verify", "--message", message]):
+        identity = ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.invalid"]
+        plainly = [*identity, "-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify"]
+        for arguments in (["add", "--all"], [*plainly, "--message", message]):
             done = self.run("git", *arguments)
             if done.returncode:
                 raise NotDeployedError(f"the copy cannot be committed: {done.stderr.strip()}", 2)
@@ -164,10 +165,9 @@ def _quoted(name: str, value: str) -> str:
 
 def _record_contract(one: Scratch) -> None:
     """What a service that was released has: without it nothing could be compared."""
-    if any(one.folder.glob("contract/v*/openapi.json")):
-        return
-    one.run("make", "contract")
-    if any(one.folder.glob("contract/v*/openapi.json")):
+    if not (has := any(one.folder.glob("contract/v*/openapi.json"))):
+        one.run("make", "contract")
+    if not has and any(one.folder.glob("contract/v*/openapi.json")):
         one.commit("contract")
         one.differences["the contract"] = "recorded there; `make contract` records yours"
         say(f"other in the copy: the contract: {one.differences['the contract']}")
