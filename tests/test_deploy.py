@@ -19,6 +19,23 @@ from traffic import clients
 
 REVISION = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    raise RuntimeError("planted")\n'
 
+AT_START = """
+from contextlib import asynccontextmanager
+
+from app.chassis.app import create_app
+from app.settings import Settings
+
+
+@asynccontextmanager
+async def lifespan(_):
+    raise RuntimeError("no queue")
+    yield
+
+
+app = create_app(settings=Settings, api="app.api", domains="app.domains", lifespan=lifespan)
+"""
+TAKES_AWAY = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    op.drop_column("items", "name")\n'
+
 
 @pytest.fixture(scope="module")
 def deployed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
@@ -59,7 +76,7 @@ def test_no_request_fails_through_deploy_broken_deploys_and_two_rollbacks(deploy
             ("0.4.0", deployed.listing("raise RuntimeError")),
             ("0.5.0", deployed.listing("await __import__('asyncio').sleep(0.4)")),
             ("0.6.0", {"migrations/versions/0099_fails.py": REVISION}),
-            ("0.7.0", {"src/app/main.py": "raise SystemExit('cannot start')\n"}),
+            ("0.7.0", {"src/app/main.py": AT_START}),
         ):
             deployed.commit(version, files)
             refusals.append(deployed.run("deploy"))
@@ -78,7 +95,7 @@ def test_no_request_fails_through_deploy_broken_deploys_and_two_rollbacks(deploy
     assert re.search(r"GET /v1/items is worse than before: p50 was [\d.]+ ms, is 4\d\d ms", reasons[1])
     assert "the migration failed: " in reasons[2]
     assert "planted" in reasons[2]
-    assert "cannot start" in reasons[3]
+    assert re.search(r"it ended at its start: RuntimeError: no queue \(src/app/main\.py:\d+\)$", reasons[3])
     assert answers.failed == {}
     assert answers.total > 100
     told = [(one["version"], one["result"]) for one in deployed.record()[lines:]]
@@ -116,6 +133,18 @@ def test_taken_port_is_a_refusal(deployed: Deployed) -> None:
     assert deployed.ready() == before
 
 
+def test_revision_that_takes_away_is_refused_before_anything(deployed: Deployed) -> None:
+    """What the release that runs still names would be gone: both are told, and how to do it all the same."""
+    before = deployed.ready()
+    deployed.commit(before["version"], {"migrations/versions/0099_größe weg.py": TAKES_AWAY})
+    done = deployed.run("deploy")
+    git(deployed.folder, "reset", "--quiet", "--hard", "HEAD~1")
+    assert (done.returncode, done.stderr.count("\n"), deployed.ready()) == (1, 1, before)
+    assert f"not done: {before['version']} ({before['deploy_id']}) could not serve the database" in done.stderr
+    assert "; to do it: ARGS=--anyway (--anyway)" in done.stderr
+    assert "migrations/versions/0099_größe weg.py:6: removes items.name\n" in done.stdout
+
+
 def _listening(deployed: Deployed) -> list[int]:
     found = []
     for port in deployed.ports:
@@ -148,10 +177,11 @@ def test_two_at_once_is_one_and_a_message(deployed: Deployed) -> None:
         ("var/deploy/state.json", '{"half": ', "var/deploy/state.json: is not what `make deploy` wrote"),
         ("var/deploy/state.json", '{"active": "red"}', "var/deploy/state.json: is not what `make deploy` wrote"),
         (".env", "PORT=many\n", "PORT: 'many' is no port"),
-        (".env", "DEPLOY_PORTS=1\n", "DEPLOY_PORTS: '1' cannot be used; expected two free ports, such as 8001,8002"),
+        (".env", "DEPLOY_PORTS=1\n", "DEPLOY_PORTS: '1' cannot be used; expected two ports, none of them PORT (8000)"),
+        (".env", "PORT=8765\n", "PORT, HOST or DEPLOY_PORTS is another than that of the proxy that runs; expected"),
         (".env", "DEPLOY_WATCH_SECONDS=long\n", "DEPLOY_WATCH_SECONDS: 'long' is no time"),
         (".env", "DEPLOY_DRIVER=rocket\n", "DEPLOY_DRIVER: 'rocket' is none; expected"),
-        ("notes.txt", "", "1 files are in no commit, such as notes.txt; expected one"),
+        ("nötes.txt", "", "1 files are in no commit, such as nötes.txt; expected one"),
     ],
 )
 def test_what_cannot_be_read_is_one_message_and_nothing_is_begun(
@@ -179,6 +209,18 @@ def test_full_disk_keeps_the_version_before(deployed: Deployed) -> None:
     assert (deployed.ready(), deployed.read("var/deploy/state.json")) == (before, state)
 
 
+def test_commit_that_git_does_not_have_is_unknown(deployed: Deployed) -> None:
+    """As in a clone that was made anew: nobody is stuck, but it cannot be told whether the way back is safe."""
+    file, was = deployed.folder / "var/deploy/state.json", deployed.read("var/deploy/state.json")
+    state = deployed.state()
+    state["releases"][state["good"][-1]]["commit"] = "0" * 40
+    file.write_text(json.dumps(state))
+    done = deployed.run("rollback", "--check", state["good"][-1])
+    file.write_text(was)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.endswith(": UNKNOWN\nthe commit 00000000 is not in this repository\n")
+
+
 def test_release_whose_folder_is_gone_is_named(deployed: Deployed) -> None:
     """It cannot be brought back: one message says so, the version that runs goes on, another can be named."""
     assert deployed.deploy_new("0.11.0").returncode == 0
@@ -194,7 +236,8 @@ def test_release_whose_folder_is_gone_is_named(deployed: Deployed) -> None:
     unknown = deployed.run("rollback", "7.7.7")
     assert (unknown.returncode, "'7.7.7' is not kept here; expected one of: " in unknown.stderr) == (2, True)
     (deployed.folder / "var/elsewhere").rename(folder)
-    assert deployed.run("rollback", "0.12.0").returncode == 0
+    short = git(deployed.folder, "rev-parse", "--short", "HEAD~1").strip()
+    assert deployed.run("rollback", short).returncode == 0
     assert deployed.ready()["version"] == "0.12.0"
 
 
@@ -311,6 +354,7 @@ def test_proxy_answers_in_the_services_envelope(
     assert set(answer["error"]) == {
         "type", "code", "title", "status", "detail", "expected", "retryable", "retry_after", "fields",
     }  # fmt: skip
+    assert b"default-src 'none'" in head
     assert re.search(rb"x-request-id: (\S*)", head, re.IGNORECASE)[1].decode() == answer["meta"]["request_id"]
 
 

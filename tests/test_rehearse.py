@@ -11,12 +11,17 @@ from deployed import Deployed, service
 
 TOKEN = "the-real-token-of-operations"  # noqa: S105 - a value to look for
 PRODUCTION = {"ENVIRONMENT": "production", "OPERATIONS_TOKEN": TOKEN, "SECURITY_ALLOWED_HOSTS": "orders.example.com"}
+PRODUCTION |= {"QUEUE_URL": "amqp://queue.example.com/orders", "NUMBERS": r"\d+"}
+OWN, SUITE = "src/app/settings.py", "tests/service.py"
+GIVEN = 'import os\n\nos.environ |= {"QUEUE_URL": "none", "NUMBERS": "1"}\n'
 
 
 @pytest.fixture(scope="module")
 def owned(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
-    """Return a service in production's settings, with one row."""
+    """Return a service in production's settings, with one row, and with settings of its own that must be given."""
     with service(installed, tmp_path_factory.mktemp("rehearsed") / "a service", **PRODUCTION) as one:
+        settings, suite = one.read(OWN), one.read(SUITE)
+        one.commit("0.1.0", {OWN: f"{settings}\n    queue_url: str\n    numbers: str\n", SUITE: f"{GIVEN}{suite}"})
         for command in (["make", "keys", "ARGS=new"], ["make", "migrate"]):
             subprocess.run(command, cwd=one.folder, env=one.environment, check=True, capture_output=True)
         yield one
@@ -29,7 +34,11 @@ def rehearse(owned: Deployed, *arguments: str, **environment: str) -> subprocess
 
 
 @pytest.mark.parametrize(
-    "only", [["deployments", "Start", "Rehearse a migration"], pytest.param([], marks=pytest.mark.soak)]
+    "only",
+    [
+        ["deployments", "Start", "The disk is full", "The contract was broken", "Rehearse a migration"],
+        pytest.param([], marks=pytest.mark.soak),
+    ],
 )
 def test_rehearsal_does_the_real_thing_and_leaves_nothing(owned: Deployed, only: list[str]) -> None:
     """Deployments, broken ones, rollbacks, procedures on a copy without a secret; a report alone is left."""
@@ -50,6 +59,8 @@ def test_rehearsal_does_the_real_thing_and_leaves_nothing(owned: Deployed, only:
         "cold rollback",
         "stop",
         "Start",
+        "The disk is full",
+        "The contract was broken",
         "Rehearse a migration",
     }
     assert {name: rehearsed.get(name) for name in named} == dict.fromkeys(named, True)
@@ -58,6 +69,8 @@ def test_rehearsal_does_the_real_thing_and_leaves_nothing(owned: Deployed, only:
     count = f"{len([one for one in rehearsed.values() if one is not None])} of {len(rehearsed)} rehearsed, 0 FAIL\n"
     assert done.stdout.endswith(count)
     assert report["differences"]["OPERATIONS_TOKEN"] == "its name in place of the secret"  # noqa: S105 - no secret
+    assert report["differences"]["QUEUE_URL"] == "a place where nobody is: the service must have one"
+    assert report["items"][0]["seconds"] > 0
     assert TOKEN not in done.stdout + path.read_text()
     assert {one.name for one in (owned.folder / "var/rehearsal").iterdir()} == {".lock", path.name}
     path.unlink()
@@ -98,6 +111,6 @@ def test_failing_procedure_is_counted_and_named(owned: Deployed) -> None:
     owned.commit("0.1.1")
     done = rehearse(owned, "--only", "Odd")
     assert (done.returncode, done.stdout.splitlines()[-1]) == (1, "2 of 2 rehearsed, 1 FAIL: Odd"), done.stdout
-    assert re.search(
-        r"^FAIL: Odd, [\d.]+ s: not what docs/runbook/odd.md:13 says; expected$", done.stdout, re.MULTILINE
-    )
+    assert rehearse(owned, "--clear").stdout == "nothing was left in var/rehearsal/copy\n"
+    told = r"^FAIL: Odd, [\d.]+ s: not what docs/runbook/odd\.md:13 says; found: something else \| \[0\]$"
+    assert re.search(told, done.stdout, re.MULTILINE)

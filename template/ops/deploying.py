@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -19,6 +20,7 @@ from telling import say, step
 from wayback import verdict
 
 LOCK = FOLDER / ".lock"
+SHORT = re.compile(r"[0-9a-f]{7,64}")  # a commit, or as much of one as git shows
 
 
 @contextmanager
@@ -51,6 +53,7 @@ def deploy(all_of_it: Switching, watch_seconds: float, *, anyway: bool) -> None:
         NotDeployedError: it was refused, and all is as it was.
     """
     driver, state = all_of_it.driver, all_of_it.state
+    driver.require_unmoved()
     releases.require_room()
     release, slot = releases.of_head(), state.spare
     old = _active(all_of_it)
@@ -85,6 +88,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
         NotDeployedError: there is none, or it does not come up; all is as it was.
     """
     driver, state = all_of_it.driver, all_of_it.state
+    driver.require_unmoved()
     release, left, was = target(state, to), state.of(state.active), state.active
     slot = next((name for name, held in state.slots.items() if held == release.id), state.spare)
     if slot == was:
@@ -113,7 +117,11 @@ def target(state: State, to: str | None) -> Release:
         if len(state.good) < 2:
             raise NotDeployedError("nothing to roll back to; expected a good release before the one that runs", 2)
         return state.releases[state.good[-2]]
-    found = [one for one in state.releases.values() if to in (one.id, one.version, one.commit)]
+    found = [
+        one
+        for one in state.releases.values()
+        if to in (one.id, one.version) or (SHORT.fullmatch(to) and one.commit.startswith(to))
+    ]
     if not found:
         names = ", ".join(one.told for one in state.releases.values()) or "none"
         raise NotDeployedError(f"{to!r} is not kept here; expected one of: {names}", 2)
@@ -128,10 +136,11 @@ def require_way_back(older: Release, newer: Release, *, anyway: bool) -> None:
     """
     is_safe, lines = verdict(older.commit, newer.commit, older.version)
     say("\n".join(lines))
+    names = (older.version, newer.version) if older.version != newer.version else (older.told, newer.told)
     if is_safe is False and not anyway:
         raise NotDeployedError(
-            f"{older.version} could not serve the database that {newer.version} migrates; expected revisions that "
-            "only add: take away in a release of its own, once nothing uses it, or say --anyway"
+            f"{names[0]} could not serve the database that {names[1]} migrates; expected revisions that "
+            "only add: take away in a release of its own, once nothing uses it; to do it: ARGS=--anyway (--anyway)"
         )
 
 
@@ -145,6 +154,7 @@ def up(all_of_it: Switching) -> None:
     release = all_of_it.state.of(slot)
     if not (slot and release):
         raise NotDeployedError("nothing was deployed here; expected `make deploy` before", 2)
+    driver.require_unmoved()
     if not is_ready(driver.url(slot), release):
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
     driver.start_proxy()

@@ -22,7 +22,9 @@ class Ports:
             or len({*parts, str(port)}) < 3
         ):
             raise NotDeployedError(
-                f"DEPLOY_PORTS: {given!r} cannot be used; expected two free ports, such as 8001,8002", 2
+                f"DEPLOY_PORTS: {given!r} cannot be used; expected two ports, none of them PORT ({port}), "
+                f"such as {port + 1},{port + 2}",
+                2,
             )
         self.ports = dict(zip(SLOTS, map(int, parts), strict=True))
 

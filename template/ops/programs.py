@@ -1,5 +1,6 @@
 """Programs that are run to their end, or started to outlive this one. Standard library only."""
 
+import errno
 import os
 import socket
 import subprocess
@@ -9,6 +10,7 @@ from contextlib import closing
 from pathlib import Path
 
 from releases import NotDeployedError
+from words import reason
 
 PAUSE_SECONDS = 0.05
 # Writes its number before it becomes the program: whoever started it may be gone a moment later.
@@ -19,14 +21,12 @@ def run(command: list[str], folder: Path | None, environment: dict[str, str], fa
     """Run a program to its end.
 
     Raises:
-        NotDeployedError: it failed; the last line that it printed is the reason.
+        NotDeployedError: it failed; why, is read from what it printed.
     """
     done = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, check=False)
     if done.returncode:
-        words = [
-            line for line in (done.stderr or done.stdout).splitlines() if line.strip() and not line.startswith("hint")
-        ]
-        raise NotDeployedError(f"{failed}: {(words or [f'exit status {done.returncode}'])[-1].strip()[:300]}")
+        words = reason(done.stderr or done.stdout) or f"exit status {done.returncode}"
+        raise NotDeployedError(f"{failed}: {words}")
 
 
 def spawn(pid: Path, command: list[str], log: Path, folder: Path, environment: dict[str, str]) -> None:
@@ -46,14 +46,14 @@ def spawn(pid: Path, command: list[str], log: Path, folder: Path, environment: d
 
 
 def is_free(host: str, port: int) -> bool:
-    """Whether nobody listens there."""
+    """Whether nobody listens there; where it cannot be listened at all, who tries it says why."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     with closing(socket.socket(family)) as one:
         one.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             one.bind((host, port))
-        except OSError:
-            return False
+        except OSError as error:
+            return error.errno != errno.EADDRINUSE
     return True
 
 

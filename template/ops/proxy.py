@@ -98,6 +98,7 @@ def _error(status: int, code: str, title: str, expected: str, is_retryable: bool
     }
     body = json.dumps({"error": error, "meta": {"request_id": "$request_id", "api_version": None}})
     headers = {"X-Request-ID": "$request_id", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
     headers |= {"Retry-After": str(RETRY_AFTER_SECONDS)} if is_retryable else {}
     path = f"/-proxy/{status}"  # a named location would not do: of what is no HTTP there is no path to keep
     lines = [f"        error_page {ALSO.get(status, status)} = {path};", f"        location = {path} {{"]
@@ -111,6 +112,12 @@ def _error(status: int, code: str, title: str, expected: str, is_retryable: bool
 def is_new(text: str) -> bool:
     """Whether this is another configuration than the one that is there."""
     return not CONFIGURATION.exists() or CONFIGURATION.read_text("utf-8") != text
+
+
+def listens_at(addresses: Addresses) -> bool:
+    """Whether the configuration that is there has these addresses."""
+    text = CONFIGURATION.read_text("utf-8")
+    return f"listen {addresses.bind};" in text and addresses.upstreams in text
 
 
 def write(text: str) -> None:

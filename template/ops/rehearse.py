@@ -17,6 +17,7 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 
 from grammar import read_all
 from procedures import Procedure
@@ -140,6 +141,18 @@ def deployments(copy: Scratch, report: Report) -> None:
     version(6)
 
 
+def wrong_of(lines: list[str]) -> str:
+    """The first step that did not do what its page says, and what it said in place of that; empty if none is told."""
+    at = next((number for number, line in enumerate(lines) if line.startswith("not ")), None)
+    if at is None:
+        return ""
+    words = lines[at].removesuffix("; expected")
+    if "found" not in lines[at:]:
+        return words
+    found = takewhile(lambda line: line.startswith("    "), lines[lines.index("found", at) + 1 :])
+    return f"{words}; found: {' | '.join(line.strip() for line in found)}"[:500]
+
+
 def procedure(copy: Scratch, report: Report, one: Procedure) -> None:
     """One procedure of the runbook, with what it needs, and back."""
     if "Rehearsed" in one.fields:
@@ -152,7 +165,7 @@ def procedure(copy: Scratch, report: Report, one: Procedure) -> None:
         "HOLDER": "0",
         "LIMIT": "1200/minute",
         "BACKUPS": "var/backups",
-        "ELSEWHERE": "var/elsewhere",
+        "ELSEWHERE": str((copy.folder / "var/elsewhere").resolve()),
     }
     known |= {"BACKUP": str(backups[-1].relative_to(copy.folder))} if backups else {}
     given = known | {each.name: os.environ[each.name] for each in one.inputs if each.name in os.environ}
@@ -164,8 +177,7 @@ def procedure(copy: Scratch, report: Report, one: Procedure) -> None:
         done = copy.run("python3", "ops/runbook.py", "rehearse", one.name, **given)
         if done.returncode == 0:
             return None
-        bad = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("not ")]
-        return (bad or ["it did not do what its page says"])[0]
+        return wrong_of(done.stdout.splitlines()) or done.stderr.strip() or "it did not do what its page says"
 
     report.add(one.name, rehearse)
 
@@ -186,11 +198,11 @@ def _copied(report: Report, *, keep: bool) -> Iterator[Scratch]:
     copy = made()
     report.differences = copy.differences
     say("\n".join(f"other in the copy: {name}: {words}" for name, words in sorted(copy.differences.items())))
+    begun = time.monotonic()
     try:
-        if why := fill(copy):
-            report.note(Item("rows of the service", None, why))
-        else:
-            report.note(Item("rows of the service", True, "copied by a backup"))
+        why = fill(copy)
+        seconds = round(time.monotonic() - begun, 2)
+        report.note(Item("rows of the service", None if why else True, why or "copied by a backup", seconds))
         yield copy
     finally:
         if keep:
@@ -208,7 +220,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.clear:
+            was_there = (FOLDER / "copy").exists()
             cleared()
+            say(f"{'removed: ' if was_there else 'nothing was left in '}{FOLDER / 'copy'}")
             return 0
         procedures = read_all()
         chosen = options.only or [DEPLOYMENTS, *(one.name for one in procedures)]

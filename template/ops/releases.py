@@ -88,17 +88,27 @@ def of_head() -> Release:
     Raises:
         NotDeployedError: git does not hold all that is here, or there is no version.
     """
-    if changed := git("status", "--porcelain", "--untracked-files=normal", "--", ".").splitlines():
+    commit = _head()
+    told = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--", ".")
+    if changed := told.split("\0")[:-1]:
         raise NotDeployedError(
             f"{len(changed)} files are in no commit, such as {changed[0][3:]}; expected one, for a commit is deployed",
             2,
         )
-    commit = git("rev-parse", "HEAD").strip()
     try:
         version = str(tomllib.loads(git("show", f"{commit}:./pyproject.toml"))["project"]["version"])
     except (ValueError, KeyError, TypeError):
         raise NotDeployedError("pyproject.toml names no version; expected one under [project]", 2) from None
     return Release(f"{moment()}-{commit[:8]}", version, commit)
+
+
+def _head() -> str:
+    command, english = ["git", "rev-parse", "--verify", "--quiet", "HEAD"], {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, env=english, capture_output=True, text=True, check=False)
+    if done.returncode and (not done.stderr or "not a git repository" in done.stderr):
+        why = done.stderr.strip() or "there is none yet"
+        raise NotDeployedError(f"git names no commit ({why}); expected one: git init, git add --all, git commit", 2)
+    return git("rev-parse", "HEAD").strip()
 
 
 def moment() -> str:
@@ -172,3 +182,9 @@ def require_room() -> None:
         raise NotDeployedError(
             f"the disk of {FOLDER} has {free >> 20} MB free; expected {ENOUGH_BYTES >> 20}: see `The disk is full`"
         )
+
+
+def has(commit: str) -> bool:
+    """Whether git has this commit."""
+    command = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

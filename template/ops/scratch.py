@@ -16,7 +16,7 @@ from settings import LINE
 from telling import say
 
 FOLDER = Path("var/rehearsal")
-HIDDEN = "[hidden]"
+HIDDEN, REQUIRED = "[hidden]", "(required)"
 # What a copy must have of its own; names with these endings say where something is that belongs to the service.
 OWN = {
     "DEPLOY_DRIVER": "process: containers have one name on a machine",
@@ -42,15 +42,9 @@ class Scratch:
 
     def commit(self, message: str) -> None:
         """Commit all of the copy."""
-        identity = [
-            "-c",
-            "user.name=rehearsal",
-            "-c",
-            "user.email=rehearsal@example.invalid",
-            "-c",
-            "commit.gpgsign=false",
-        ]
-        for arguments in (["add", "--all"], [*identity, "commit", "--quiet", "--no-verify", "--message", message]):
+        identity = ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.invalid"]
+        plainly = [*identity, "-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify"]
+        for arguments in (["add", "--all"], [*plainly, "--message", message]):
             done = self.run("git", *arguments)
             if done.returncode:
                 raise NotDeployedError(f"the copy cannot be committed: {done.stderr.strip()}", 2)
@@ -81,7 +75,7 @@ def made() -> Scratch:
     tools = [str((place / ".tools/bin").resolve()) for place in (Path(), folder)]  # uv, where `make setup` brought it
     environment["PATH"] = os.pathsep.join((*tools, os.environ.get("PATH", os.defpath)))
     one = Scratch(folder, environment)
-    lines = [f"{key}={_quoted(value)}" for key, value in _copied(settings, one.differences).items()]
+    lines = [f"{key}={_quoted(key, value)}" for key, value in _copied(settings, one.differences).items()]
     (folder / ".env").touch(mode=0o600)
     (folder / ".env").write_text("\n".join([*lines, ""]), encoding="utf-8")
     return one
@@ -109,11 +103,15 @@ def _settings() -> dict[str, str]:
 
 def _copied(settings: dict[str, str], differences: dict[str, str]) -> dict[str, str]:
     """The settings of the copy; writes down what is other, never a value that is secret."""
-    secrets = _secrets()
+    secrets, required = _secrets_and_required()
     copied = {}
     for name, value in settings.items():
         if name in OWN:
             differences[name] = OWN[name]
+        elif name.endswith(PLACES) and name in required:
+            scheme, is_url, _ = value.partition("://")
+            differences[name] = "a place where nobody is: the service must have one"
+            copied[name] = f"{scheme}://127.0.0.1:9/" if is_url else f"var/rehearsal-of-{name}"
         elif name.endswith(PLACES):
             differences[name] = "left out: the copy has its own place, or none"
         elif name in secrets and value.lstrip()[:1] in ("{", "["):
@@ -132,29 +130,47 @@ def _copied(settings: dict[str, str], differences: dict[str, str]) -> dict[str, 
     return copied | {"PORT": port, "DEPLOY_PORTS": ",".join(others)}
 
 
-def _secrets() -> set[str]:
-    """Settings that hold a secret, as the installed service says; none are known where it is not installed."""
+def _secrets_and_required() -> tuple[set[str], set[str]]:
+    """Settings that hold a secret, and those that must be given, as the installed service says.
+
+    Raises:
+        NotDeployedError: it is not installed, or does not say.
+    """
     command = [".venv/bin/python", "-m", "app", "settings", "--json"]
     environment = {**os.environ, "PYTHONPATH": "src"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return {row["variable"] for row in json.loads(done.stdout) if HIDDEN in row["value"]}
+        rows = json.loads(done.stdout)
+        secrets = {row["variable"] for row in rows if HIDDEN in row["value"]}
+        return secrets, {row["variable"] for row in rows if row["default"] == REQUIRED}
     except (OSError, ValueError, KeyError, TypeError):
         raise NotDeployedError(
             "it is not known which settings are secret: python -m app settings failed; expected `make setup` before", 2
         ) from None
 
 
-def _quoted(value: str) -> str:
+def _quoted(name: str, value: str) -> str:
     """A value as a line of .env has it.
 
     Raises:
         NotDeployedError: no line can have it.
     """
+    if re.fullmatch(r"[^\s'\"#]+", value):
+        return value
     mark = next((mark for mark in "'\"" if mark not in value and "\n" not in value and "\\" not in value), None)
     if mark is None:
-        raise NotDeployedError("a setting of the environment holds quotes of both kinds; expected one kind", 2)
+        raise NotDeployedError(f"{name} fits no line of .env; expected quotes of one kind, and no backslash", 2)
     return f"{mark}{value}{mark}"
+
+
+def _record_contract(one: Scratch) -> None:
+    """What a service that was released has: without it nothing could be compared."""
+    if not (has := any(one.folder.glob("contract/v*/openapi.json"))):
+        one.run("make", "contract")
+    if not has and any(one.folder.glob("contract/v*/openapi.json")):
+        one.commit("contract")
+        one.differences["the contract"] = "recorded there; `make contract` records yours"
+        say(f"other in the copy: the contract: {one.differences['the contract']}")
 
 
 def fill(one: Scratch) -> str | None:
@@ -171,6 +187,7 @@ def fill(one: Scratch) -> str | None:
         if done.returncode:
             last = (done.stderr or done.stdout).strip()[-300:]
             raise NotDeployedError(f"the copy's `{' '.join(command)}` failed: {last}")
+    _record_contract(one)
     backups = (one.folder / "var/backups").resolve()
     made_ = subprocess.run(
         ["python3", "ops/backup.py", "--quick", "--to", str(backups)], capture_output=True, text=True, check=False

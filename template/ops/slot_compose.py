@@ -17,6 +17,7 @@ from proxy import SLOTS, Addresses
 from releases import PROCESS, SETTINGS, NotDeployedError, Release
 from settings import setting
 from slots import load
+from words import reason
 
 OLDEST = (2, 24)  # an env_file that may be missing
 SERVICES = {*SLOTS, "proxy"}
@@ -51,10 +52,10 @@ class Containers(Ports):
             )
         found = self._said("docker", "version", "--format", "{{.Server.Version}}")
         if found.returncode:
-            raise NotDeployedError(f"Docker does not answer ({_last(found.stderr)}); expected it to run, for you", 2)
+            raise NotDeployedError(f"Docker does not answer ({reason(found.stderr)}); expected it to run, for you", 2)
         found = self._said("docker", "compose", "config", "--format", "json")
         if found.returncode:
-            raise NotDeployedError(f"compose.yaml cannot be read: {_last(found.stderr)}", 2)
+            raise NotDeployedError(f"compose.yaml cannot be read: {reason(found.stderr)}", 2)
         services = json.loads(found.stdout)["services"]
         if missing := sorted(SERVICES - services.keys()):
             raise NotDeployedError(
@@ -63,6 +64,9 @@ class Containers(Ports):
                 2,
             )
         self._image = services[SLOTS[0]]["image"].rpartition(":")[0]
+
+    def require_unmoved(self) -> None:
+        """Containers find each other by name, whatever the ports of this machine."""
 
     def build(self, release: Release) -> None:
         """Build the release's image from its folder.
@@ -75,7 +79,7 @@ class Containers(Ports):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:  # what a step that failed had printed stands between two lines, before its command
             step = FAILED_STEP.search(done.stdout + done.stderr)
-            raise NotDeployedError(f"its image cannot be built: {_last(step[1] if step else '') or _last(done.stderr)}")
+            raise NotDeployedError(f"its image cannot be built: {reason(step[1] if step else '') or reason(done.stderr)}")
 
     def migrate(self, release: Release) -> None:
         """Bring the database to the release's newest revision, and its settings to a test.
@@ -106,9 +110,9 @@ class Containers(Ports):
         return self._state(slot) == "running 0"
 
     def last_words(self) -> str:
-        """The last line of the log, which says why a start failed."""
-        options = ("--no-color", "--no-log-prefix", "--tail", "1")
-        return _last(self._said("docker", "compose", "logs", *options, self._asked).stdout)
+        """What the log says of the last start."""
+        options = ("--no-color", "--no-log-prefix", "--tail", "100")
+        return reason(self._said("docker", "compose", "logs", *options, self._asked).stdout)
 
     def start_proxy(self) -> None:
         """Let the proxy run, with the configuration of this day.
@@ -195,8 +199,3 @@ def _answers() -> bool:
     except Exception:  # noqa: BLE001  # no answer as HTTP has it, whatever the reason
         return False
     return True
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""

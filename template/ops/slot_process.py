@@ -13,6 +13,7 @@ from programs import is_free, run, spawn, wait_until
 from proxy import SLOTS, Addresses
 from releases import NotDeployedError, Release
 from settings import setting
+from words import reason
 
 PROXY_PID, PROXY_LOG = proxy.FOLDER / "proxy.pid", Path("var/proxy.log")
 PROXY_WORDS = ("nginx",)  # not what it was begun with: it writes its own words over those, and cuts them off
@@ -25,6 +26,7 @@ class Processes(Ports):
     """Builds, starts and stops releases as processes of this machine."""
 
     name = "process"
+    _begun = 0  # where in the log the words of the last start begin
 
     @property
     def _addresses(self) -> Addresses:
@@ -40,6 +42,19 @@ class Processes(Ports):
             NotDeployedError: nginx or uv is.
         """
         self._nginx(), self._uv()
+
+    def require_unmoved(self) -> None:
+        """Refuse to move what runs: requests would go where nobody listens yet.
+
+        Raises:
+            NotDeployedError: the settings say other ports than the proxy that runs.
+        """
+        if number_in(PROXY_PID, PROXY_WORDS) and not proxy.listens_at(self._addresses):
+            raise NotDeployedError(
+                "PORT, HOST or DEPLOY_PORTS is another than that of the proxy that runs; expected the same, or "
+                "`python3 ops/deploy.py down` before: `up` and `make deploy` take the new ones",
+                2,
+            )
 
     def _nginx(self) -> str:
         found = shutil.which("nginx", path=f"{os.environ.get('PATH', os.defpath)}:/usr/sbin:/usr/local/sbin")
@@ -82,6 +97,8 @@ class Processes(Ports):
             NotDeployedError: its port is taken.
         """
         self.require_free(slot)
+        with suppress(OSError):
+            self._begun = LOG.stat().st_size
         own = OWN | {"PORT": str(self.ports[slot]), "DEPLOY_ID": release.id}
         spawn(self._pid(slot), [".venv/bin/python", *SERVE], LOG, release.folder, release.environment() | own)
 
@@ -103,10 +120,10 @@ class Processes(Ports):
         return self.running(slot) is not None
 
     def last_words(self) -> str:
-        """The last line of the log, which says why a start failed."""
-        with suppress(OSError):
-            lines = LOG.read_text("utf-8", "replace").splitlines()
-            return lines[-1][:300] if lines else ""
+        """What the log says of the last start; the release before writes there, too."""
+        with suppress(OSError), LOG.open("rb") as log:
+            log.seek(self._begun)
+            return reason(log.read().decode("utf-8", "replace"))
         return ""
 
     def start_proxy(self) -> None:

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from releases import NotDeployedError, git
+from releases import NotDeployedError, git, has
 
 FOLDER = "migrations/versions"
 SAFE = frozenset(
@@ -54,13 +54,11 @@ def findings(older: str, newer: str) -> list[Finding]:
     Raises:
         NotDeployedError: git does not have one of them.
     """
-    before = set(git("ls-tree", "-r", "--name-only", older, "--", f"{FOLDER}/").split())
-    added = [
-        path for path in git("ls-tree", "-r", "--name-only", newer, "--", f"{FOLDER}/").split() if path not in before
-    ]
-    found = [
-        one for path in sorted(added) if path.endswith(".py") for one in _of(path, git("show", f"{newer}:./{path}"))
-    ]
+    before, after = (
+        git("ls-tree", "-r", "-z", "--name-only", commit, "--", f"{FOLDER}/").split("\0") for commit in (older, newer)
+    )
+    added = sorted({path for path in after if path.endswith(".py")} - set(before))
+    found = [one for path in added for one in _of(path, git("show", f"{newer}:./{path}"))]
     return [one for one in found if not _unknown_to(older, one)]
 
 
@@ -137,9 +135,14 @@ def _unknown_to(commit: str, finding: Finding) -> bool:
 def verdict(older: str, newer: str, version: str) -> tuple[bool | None, list[str]]:
     """Whether `version`, at the commit `older`, can serve what `newer` migrated, None if unknown; and why, in lines.
 
+    A commit that git does not have, as in a clone that is shallow, is no reason to be stuck: it is unknown.
+
     Raises:
-        NotDeployedError: git does not have one of them.
+        NotDeployedError: git cannot be asked.
     """
+    for commit in (older, newer):
+        if not has(commit):
+            return None, [f"rollback to {version}: UNKNOWN", f"the commit {commit[:8]} is not in this repository"]
     found = findings(older, newer)
     lines = [f"{one.place}: {one.what}" for one in found]
     if any(one.is_unsafe for one in found):
