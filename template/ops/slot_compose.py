@@ -79,7 +79,8 @@ class Containers(Ports):
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         if done.returncode:  # what a step that failed had printed stands between two lines, before its command
             step = FAILED_STEP.search(done.stdout + done.stderr)
-            raise NotDeployedError(f"its image cannot be built: {reason(step[1] if step else '') or reason(done.stderr)}")
+            words = reason(step[1] if step else "") or reason(done.stderr)
+            raise NotDeployedError(f"its image cannot be built: {words}")
 
     def migrate(self, release: Release) -> None:
         """Bring the database to the release's newest revision, and its settings to a test.
