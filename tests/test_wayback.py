@@ -65,8 +65,7 @@ def test_revision_that_only_adds_is_safe(folder: Path, monkeypatch: pytest.Monke
         "op.drop_column(TABLE, NAME)",
         "op.drop_table('items');op.create_table('items')",
         "with op.batch_alter_table('items') as batch:\n        batch.drop_column('note')",
-        "if True:\n        for one in [1]:\n            with op.batch_alter_table('items') as b:\n"
-        "                b.drop_column('note')",
+        "if True:\n        with op.batch_alter_table('items') as one:\n            one.drop_column('note')",
         "op.alter_column('items', 'note', new_column_name='words')",
         "op.add_column('items', sa.Column('more', sa.Integer(), nullable=False))",
         "op.add_column('items', sa.Column('more', sa.Integer(), nullable=False, server_default=None))",

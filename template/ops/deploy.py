@@ -22,7 +22,7 @@ from settings import setting
 from slot_compose import Containers
 from slot_process import Processes
 from slots import State, load
-from switching import ENDS, Switching
+from switching import DONE, ENDS, Switching
 from telling import say
 from wayback import verdict
 
@@ -81,8 +81,13 @@ def changes(options: argparse.Namespace) -> None:
     here, watch = driver(), watch_seconds()
     here.require()
     with deploying.alone():
-        deploys()  # a record that cannot be read is told before anything is done
-        all_of_it = Switching(here, load(), f"make {options.verb}")
+        if options.verb != "down":
+            here.require_same_place()
+        if options.verb in DONE:
+            deploys()  # a record that cannot be read is told before anything is done
+        all_of_it = Switching(
+            here, known(is_forgotten=options.verb == "down" and options.forget), f"make {options.verb}"
+        )
         all_of_it.recover()
         if options.verb == "deploy":
             deploying.deploy(all_of_it, watch, anyway=options.anyway)
@@ -94,8 +99,24 @@ def changes(options: argparse.Namespace) -> None:
             deploying.down(all_of_it, forget=options.forget)
 
 
+def known(*, is_forgotten: bool) -> State:
+    """What was deployed; what is forgotten need not be readable.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    try:
+        return load()
+    except UnreadableError:
+        if is_forgotten:
+            return State()
+        raise
+
+
 def interrupted(*_: object) -> None:
-    """A signal ends it as Ctrl-C does."""
+    """A signal ends it as Ctrl-C does; a second one does not disturb what takes it back."""
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
     raise KeyboardInterrupt
 
 
@@ -126,7 +147,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"not done: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
-        print("not done: interrupted; it is as it was before", file=sys.stderr)
+        words = "it is as it was before" if options.verb in DONE else "the same command goes on with it"
+        print(f"not done: interrupted; {words}", file=sys.stderr)
         return 1
     except (UnreadableError, OSError, ValueError, KeyError, RecursionError) as error:
         print(f"not done: {error}", file=sys.stderr)

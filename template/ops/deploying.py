@@ -3,7 +3,7 @@
 import fcntl
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
 import proxy
 import releases
@@ -38,8 +38,10 @@ def alone() -> Iterator[None]:
                 f"{file.read() or 'another deployment is under way'}; expected its end first"
             ) from None
         file.truncate(0)
-        file.write(f"somebody deploys or rolls back since {now()}: {who()}, process {os.getpid()}")
-        file.flush()
+        with suppress(OSError):  # of a full disk is told by who needs room
+            os.write(
+                file.fileno(), f"somebody deploys or rolls back since {now()}: {who()}, process {os.getpid()}".encode()
+            )
         yield
         file.truncate(0)
 
@@ -100,7 +102,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
     if was:  # what was left may do harm
         driver.stop(was)
         state.slots[was] = None
-        state.save()
+        all_of_it.keep()
 
 
 def target(state: State, to: str | None) -> Release:
