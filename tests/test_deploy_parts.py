@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 import deploy
+import deploys
 import process
 import programs
 import pytest
@@ -134,6 +135,21 @@ def test_commit_that_the_disk_does_not_hold_is_told_in_a_line(folder: Path) -> N
     assert last == (
         "releases.NotDeployedError: the commit cannot be unpacked: tar: large: Cannot write: No space left on device"
     )
+
+
+@pytest.mark.parametrize("name", ["SERVER_BODY_TIMEOUT_SECONDS", "SECURITY_MAX_URL_BYTES"])
+def test_setting_that_the_proxy_needs_is_named(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Which one is no number, and what is expected."""
+    monkeypatch.setenv(name, "many")
+    with pytest.raises(ValueError, match=f"{name}: 'many' is no number; expected such as "):
+        slot_process.Processes().start_proxy()
+
+
+def test_listed_record_is_a_line_each(capsys: pytest.CaptureFixture[str]) -> None:
+    """A reason may hold whatever an operator said: no line of its own, and nothing that a terminal obeys."""
+    deploys.main(["record", "--version", "1.0.0", "--result", "ok", "--reason", "one\ntwo \x1b[31m"])
+    assert deploys.main([]) == 0
+    assert capsys.readouterr().out.endswith("  1.0.0  ok  one two  [31m\n")
 
 
 class _Nothing:

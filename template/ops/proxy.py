@@ -65,9 +65,13 @@ class Addresses:
 
 
 def configuration(addresses: Addresses) -> str:
-    """The whole configuration."""
-    seconds = {name: math.ceil(float(setting(f"SERVER_{name}_TIMEOUT_SECONDS", TIMEOUTS[name]))) for name in TIMEOUTS}
-    sizes = (setting("SECURITY_MAX_HEADER_BYTES", "32768"), setting("SECURITY_MAX_URL_BYTES", "8192"))
+    """The whole configuration.
+
+    Raises:
+        ValueError: a setting is no number.
+    """
+    seconds = {name: _number(f"SERVER_{name}_TIMEOUT_SECONDS", TIMEOUTS[name]) for name in TIMEOUTS}
+    sizes = [_number(*each) for each in (("SECURITY_MAX_HEADER_BYTES", "32768"), ("SECURITY_MAX_URL_BYTES", "8192"))]
     return Template(Path(__file__).with_name("proxy.conf").read_text(encoding="utf-8")).substitute(
         bind=addresses.bind,
         folder=addresses.folder,
@@ -82,9 +86,17 @@ def configuration(addresses: Addresses) -> str:
         header_seconds=seconds["HEADER"] + 5,
         idle_seconds=max(seconds["BODY"], seconds["WRITE"]) + 5,
         answer_seconds=seconds["REQUEST"] + 5,
-        buffer_bytes=2 * sum(map(int, sizes)),
+        buffer_bytes=2 * sum(sizes),
         errors="\n".join(_error(*row) for row in ERRORS),
     )
+
+
+def _number(name: str, default: str) -> int:
+    text = setting(name, default)
+    try:
+        return math.ceil(float(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name}: {text!r} is no number; expected such as {default}") from None
 
 
 def _error(status: int, code: str, title: str, expected: str, is_retryable: bool) -> str:

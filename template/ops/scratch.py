@@ -6,6 +6,7 @@ import re
 import shutil
 import socket
 import subprocess
+from collections.abc import Collection
 from contextlib import ExitStack, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,12 +73,12 @@ def made() -> Scratch:
     of_head()
     whole, below = cleared()
     git("clone", "--quiet", "--local", "--no-hardlinks", git("rev-parse", "--show-toplevel").strip(), str(whole))
+    git("-C", str(whole), "remote", "remove", "origin")  # it is this repository: what is rehearsed pushes nothing there
     folder = (whole / below).resolve()
     if Path("uv.lock").is_file() and not (folder / "uv.lock").exists():
         shutil.copy2("uv.lock", folder)
     settings = _settings()
-    names = setting_names(Path()) | settings.keys() | {"ENV_FILE"}
-    environment = {key: value for key, value in environment_of_operator().items() if key.upper() not in names}
+    environment = _environment(settings)
     tools = [str((place / ".tools/bin").resolve()) for place in (Path(), folder)]  # uv, where `make setup` brought it
     environment["PATH"] = os.pathsep.join((*tools, os.environ.get("PATH", os.defpath)))
     one = Scratch(folder, environment)
@@ -92,9 +93,15 @@ def cleared() -> tuple[Path, Path]:
     top = Path(git("rev-parse", "--show-toplevel").strip()).resolve()
     whole, below = FOLDER / "copy", Path.cwd().resolve().relative_to(top)
     if whole.exists():
-        Scratch((whole / below).resolve(), environment_of_operator()).clear()
+        Scratch((whole / below).resolve(), _environment(_settings())).clear()
         shutil.rmtree(whole, ignore_errors=True)
     return whole, below
+
+
+def _environment(settings: Collection[str]) -> dict[str, str]:
+    """The operator's, without a setting: what is said of the service is not said of its copy."""
+    names = {*setting_names(Path()), *settings, "ENV_FILE"}
+    return {key: value for key, value in environment_of_operator().items() if key.upper() not in names}
 
 
 def _settings() -> dict[str, str]:
@@ -109,13 +116,16 @@ def _settings() -> dict[str, str]:
 
 def _copied(settings: dict[str, str], differences: dict[str, str]) -> dict[str, str]:
     """The settings of the copy; writes down what is other, never a value that is secret."""
-    secrets = _secrets()
+    secrets, known = _secrets()
+    known |= setting_names(Path())
     copied = {}
     for name, value in settings.items():
         if name in OWN:
             differences[name] = OWN[name]
         elif name.endswith(PLACES):
             differences[name] = "left out: the copy has its own place, or none"
+        elif name not in known:
+            differences[name] = "left out: no setting of the service, so it may be a secret"
         elif name in secrets and value.lstrip()[:1] in ("{", "["):
             differences[name] = "left out: a name cannot stand for it"
         elif name in secrets or re.search(r"://[^/\s]*:[^/\s]*@", value):
@@ -132,13 +142,18 @@ def _copied(settings: dict[str, str], differences: dict[str, str]) -> dict[str, 
     return copied | {"PORT": port, "DEPLOY_PORTS": ",".join(others)}
 
 
-def _secrets() -> set[str]:
-    """Settings that hold a secret, as the installed service says; none are known where it is not installed."""
+def _secrets() -> tuple[set[str], set[str]]:
+    """Settings that hold a secret, and all, as the installed service says.
+
+    Raises:
+        NotDeployedError: it does not.
+    """
     command = [".venv/bin/python", "-m", "app", "settings", "--json"]
     environment = {**os.environ, "PYTHONPATH": "src"}
     try:
         done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return {row["variable"] for row in json.loads(done.stdout) if HIDDEN in row["value"]}
+        rows = {row["variable"]: row["value"] for row in json.loads(done.stdout)}
+        return {name for name, value in rows.items() if HIDDEN in value}, set(rows)
     except (OSError, ValueError, KeyError, TypeError):
         raise NotDeployedError(
             "it is not known which settings are secret: python -m app settings failed; expected `make setup` before", 2
