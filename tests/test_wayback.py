@@ -127,3 +127,28 @@ def test_no_name_hides_a_revision(folder: Path, monkeypatch: pytest.MonkeyPatch,
     """Another name for alembic's `op`, other letters, blanks or a folder in a file's name: it is read all the same."""
     (folder / "migrations/versions/sub").mkdir(exist_ok=True)
     assert verdict(folder, monkeypatch, text, name) is False
+
+
+def test_release_that_was_taken_back_may_have_migrated(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Its revisions stand in no release that runs, and in the database all the same: unknown, until git forgets it."""
+    monkeypatch.chdir(folder)
+    (folder / "var/deploy").mkdir(parents=True)
+    (folder / ".gitignore").write_text("/var\n")
+    commit_all(folder, "ignore")
+    old = git(folder, "rev-parse", "HEAD").strip()
+    (folder / "migrations/versions/0002_takes.py").write_text(f"{HEAD}def upgrade():\n    op.drop_table('items')\n")
+    commit_all(folder, "taken back")
+    wayback.note(git(folder, "rev-parse", "HEAD").strip())
+    git(folder, "reset", "--quiet", "--hard", old)
+    wayback.note(old)
+    is_safe, lines = wayback.verdict(old, old, "1.0.0", wayback.noted())
+    assert (is_safe, lines[1:]) == (
+        None,
+        ["migrations/versions/0002_takes.py:5: removes items, in a release that was taken back"],
+    )
+    wayback.MIGRATED.write_text("0" * 40)
+    assert wayback.verdict(old, old, "1.0.0", wayback.noted())[0] is None
+    wayback.MIGRATED.unlink()
+    wayback.note(old)
+    wayback.note(git(folder, "rev-parse", "HEAD~1").strip())
+    assert wayback.noted() == [git(folder, "rev-parse", "HEAD~1").strip()]

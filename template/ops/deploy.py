@@ -24,7 +24,7 @@ from slot_process import Processes
 from slots import State, load
 from switching import DONE, ENDS, Switching
 from telling import say
-from wayback import verdict
+from wayback import noted, verdict
 
 DRIVERS = {"process": Processes, "compose": Containers}
 MOST_WATCH_SECONDS = 3600.0
@@ -61,7 +61,7 @@ def watch_seconds() -> float:
 def check(state: State, to: str | None) -> int:
     """Say whether a rollback is safe; 0 it is, 1 it is not, 2 it cannot be told."""
     older, newer = deploying.target(state, to), state.of(state.active)
-    is_safe, lines = verdict(older.commit, (newer or older).commit, older.version)
+    is_safe, lines = verdict(older.commit, (newer or older).commit, older.version, noted())
     say("\n".join(lines))
     return 2 if is_safe is None else 0 if is_safe else 1
 

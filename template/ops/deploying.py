@@ -2,7 +2,7 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager, suppress
 
 import proxy
@@ -16,7 +16,7 @@ from releases import NotDeployedError, Release
 from slots import State
 from switching import Switching
 from telling import say, step
-from wayback import verdict
+from wayback import note, noted, verdict
 
 LOCK = FOLDER / ".lock"
 
@@ -63,7 +63,7 @@ def deploy(all_of_it: Switching, watch_seconds: float, *, anyway: bool) -> None:
     with all_of_it.work("deploy", slot, release) as sides:
         step("unpack", release.told, lambda: releases.unpack(release))
         step("build", "its environment", lambda: driver.build(release))
-        step("migrate", "the database", lambda: driver.migrate(release))
+        step("migrate", "the database", lambda: (note(release.commit), driver.migrate(release)))
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
         new = Side(release, driver.url(slot))
         asked = step("ask", "both, past the proxy" if old else "it, past the proxy", lambda: probed(old, new))
@@ -92,7 +92,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
     if slot == was:
         raise NotDeployedError(f"{release.told} gets the requests already; expected another", 2)
     if left:
-        require_way_back(release, left, anyway=anyway)
+        require_way_back(release, left, anyway=anyway, migrated=noted())
     driver.start_proxy()
     with all_of_it.work("rollback", slot, release, reason):
         if not is_ready(driver.url(slot), release):
@@ -122,13 +122,13 @@ def target(state: State, to: str | None) -> Release:
     return found[-1]
 
 
-def require_way_back(older: Release, newer: Release, *, anyway: bool) -> None:
+def require_way_back(older: Release, newer: Release, *, anyway: bool, migrated: Iterable[str] = ()) -> None:
     """Say whether `older` can serve what `newer` migrated, and refuse where it cannot.
 
     Raises:
         NotDeployedError: it cannot, and it is not to be done anyway.
     """
-    is_safe, lines = verdict(older.commit, newer.commit, older.version)
+    is_safe, lines = verdict(older.commit, newer.commit, older.version, migrated)
     say("\n".join(lines))
     if is_safe is False and not anyway:
         raise NotDeployedError(
