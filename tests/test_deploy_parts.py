@@ -1,16 +1,21 @@
 """Parts of `make deploy` that a whole deployment meets too seldom to show: what is left behind, what is elsewhere."""
 
+import contextlib
+import http.server
 import json
 import os
 import signal
 import subprocess
 import sys
+import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import deploy
 import deploys
+import gates
 import process
 import programs
 import pytest
@@ -18,6 +23,7 @@ import releases
 import slot_process
 import switching
 from conftest import commit_all
+from gates import Side
 from releases import NotDeployedError, Release
 from slots import State, load
 
@@ -150,6 +156,54 @@ def test_listed_record_is_a_line_each(capsys: pytest.CaptureFixture[str]) -> Non
     deploys.main(["record", "--version", "1.0.0", "--result", "ok", "--reason", "one\ntwo \x1b[31m"])
     assert deploys.main([]) == 0
     assert capsys.readouterr().out.endswith("  1.0.0  ok  one two  [31m\n")
+
+
+class _Stream(http.server.BaseHTTPRequestHandler):
+    """Answers a path as a whole; another as one that has no end, unless the port is not to have such."""
+
+    def do_GET(self) -> None:
+        """Answer."""
+        self.send_response(200)
+        self.end_headers()
+        with contextlib.suppress(OSError):
+            while self.path == "/stream" and not self.server.is_good:
+                self.wfile.write(b"data: 1\n\n")
+                time.sleep(0.05)
+            self.wfile.write(b"{}")
+
+    def log_message(self, *_: object) -> None:
+        """Say nothing."""
+
+
+@contextmanager
+def answering(*, is_good: bool) -> Iterator[Side]:
+    """Let something answer where a release would."""
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Stream) as server:
+        server.is_good, server.daemon_threads = is_good, True
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        yield Side(RELEASE, f"http://127.0.0.1:{server.server_port}")
+        server.shutdown()
+
+
+def test_route_that_streams_is_not_waited_for(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An answer that has no end is not measured; one that had an end before is a reason to refuse."""
+    RELEASE.folder.mkdir(parents=True)
+    (RELEASE.folder / "probes.txt").write_text("GET /stream\nGET /v1/items\n")
+    monkeypatch.setattr(gates, "WHOLE_SECONDS", 0.3)
+    with answering(is_good=True) as whole, answering(is_good=False) as endless:
+        before, _ = gates.probed(endless, endless)
+        assert (before.requests, capsys.readouterr().out) == (50, "not asked: GET /stream has no end within 0.3 s\n")
+        with pytest.raises(NotDeployedError, match=r"GET /stream answered 200 before, has no end within 0\.3 s now"):
+            gates.probed(whole, endless)
+
+
+def test_release_that_ends_under_clients_is_refused() -> None:
+    """What is gone has no measures: that is no reason to be content with it. Nor is a folder that is gone a fault."""
+    gone = Side(RELEASE, "http://127.0.0.1:9")
+    with pytest.raises(NotDeployedError, match="it is no longer ready, once clients ask it: nobody answers"):
+        gates.watched(gates.IDEAL, gone, gone, 1.0, lambda _: None)
 
 
 class _Nothing:
