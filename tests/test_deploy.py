@@ -5,6 +5,7 @@ import fcntl
 import json
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -43,13 +44,20 @@ def good_again(deployed: Deployed) -> Iterator[None]:
 
 
 def test_first_deployment_is_ready_as_itself_and_recorded(deployed: Deployed) -> None:
-    """Clients reach the version and the deployment that the record names; its settings are for its owner alone."""
+    """Clients reach the version and the deployment that the record names; its settings are for its owner alone.
+
+    The proxy takes more clients than the files that a shell lets a program open.
+    """
     ready, (line, *_) = deployed.ready(), deployed.record()
     assert (line["result"], line["version"], line["command"]) == ("ok", "0.1.0", "make deploy")
     assert (ready["deploy_id"], ready["version"]) == (line["id"], "0.1.0")
     folder = deployed.folder / "var/deploy/releases" / line["id"]
     assert {(folder / name).stat().st_mode & 0o777 for name in (".env", "environment.json")} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
+    master = deployed.read("var/deploy/proxy.pid").strip()
+    worker = Path(f"/proc/{master}/task/{master}/children").read_text().split()[0]
+    files = re.search(r"Max open files +(\d+)", Path(f"/proc/{worker}/limits").read_text())[1]
+    assert int(files) == min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
 @pytest.mark.parametrize("a_second", [60, pytest.param(400, marks=pytest.mark.soak)])

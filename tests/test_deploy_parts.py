@@ -37,8 +37,9 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "service"
     (folder / "var/deploy").mkdir(parents=True)
     monkeypatch.chdir(folder)
-    before = [signal.getsignal(each) for each in switching.ENDS]
+    before, hook = [signal.getsignal(each) for each in switching.ENDS], sys.unraisablehook
     yield folder
+    sys.unraisablehook = hook
     for each, handler in zip(switching.ENDS, before, strict=True):
         signal.signal(each, handler)
 
@@ -211,6 +212,18 @@ class _Nothing:
 
     def __getattr__(self, _: str) -> object:
         return lambda *_: "http://127.0.0.1:9"
+
+
+def test_signals_that_come_together_are_one_stop(capfd: pytest.CaptureFixture[str]) -> None:
+    """Ctrl-C twice, or a stop and a terminal that goes away: it is taken back once, and Python says nothing of it."""
+    for each in switching.ENDS:
+        signal.signal(each, deploy.interrupted)
+    signal.pthread_sigmask(signal.SIG_BLOCK, switching.ENDS)
+    for each in switching.ENDS:
+        os.kill(os.getpid(), each)
+    with pytest.raises(KeyboardInterrupt):
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, switching.ENDS)
+    assert capfd.readouterr().err == ""
 
 
 def test_stop_that_comes_when_it_is_recorded_does_not_take_it_back(monkeypatch: pytest.MonkeyPatch) -> None:

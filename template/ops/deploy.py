@@ -22,7 +22,7 @@ from settings import setting
 from slot_compose import Containers
 from slot_process import Processes
 from slots import State, load
-from switching import DONE, ENDS, Switching
+from switching import DONE, ENDS, Switching, unstoppable
 from telling import say
 from wayback import noted, verdict
 
@@ -115,8 +115,7 @@ def known(*, is_forgotten: bool) -> State:
 
 def interrupted(*_: object) -> None:
     """A signal ends it as Ctrl-C does; a second one does not disturb what takes it back."""
-    for each in ENDS:
-        signal.signal(each, signal.SIG_IGN)
+    unstoppable()
     raise KeyboardInterrupt
 
 

@@ -5,6 +5,7 @@ crash finds the line and goes on, or does not and takes it back. Standard librar
 """
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -156,7 +157,8 @@ class Switching:
 
 
 def unstoppable() -> None:
-    """Nothing interrupts what follows."""
+    """Nothing interrupts what follows, nor the programs that it runs."""
+    sys.unraisablehook = lambda _: None  # Python would tell of a signal that came a moment before
     for each in ENDS:
         signal.signal(each, signal.SIG_IGN)
 
