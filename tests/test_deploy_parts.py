@@ -214,6 +214,27 @@ class _Nothing:
         return lambda *_: "http://127.0.0.1:9"
 
 
+def test_what_was_killed_while_another_was_deployed_is_started_again(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The slot that has the requests, and the proxy: a deployment that is taken back leaves no service that is down."""
+    started = []
+
+    class Driver(_Nothing):
+        start_proxy = staticmethod(lambda: started.append("proxy"))
+        start = staticmethod(lambda slot, _: started.append(slot))
+        is_running = staticmethod(lambda slot: slot in started)
+        url = staticmethod(lambda slot: slot)
+
+    monkeypatch.setattr(switching, "is_ready", lambda place, _: place in started)
+    state = State("green", {"blue": None, "green": RELEASE.id}, {RELEASE.id: RELEASE}, [RELEASE.id])
+    newer = Release("20260102T000000.000Z-0a0a0a0a", "1.1.0", "HEAD")
+    with (
+        pytest.raises(NotDeployedError),
+        switching.Switching(Driver(), state, "make deploy").work("deploy", "blue", newer),
+    ):
+        raise NotDeployedError("refused")
+    assert started == ["green", "proxy"]
+
+
 def test_signals_that_come_together_are_one_stop(capfd: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C twice, or a stop and a terminal that goes away: it is taken back once, and Python says nothing of it."""
     for each in switching.ENDS:

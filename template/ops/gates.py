@@ -73,7 +73,8 @@ def probed(old: Side | None, new: Side) -> tuple[Measure, Measure] | None:
     except UnreadableError as error:
         say(f"not asked: {error}")
     except (OSError, http.client.HTTPException) as error:
-        raise NotDeployedError(f"it stopped answering while it was asked ({error})") from None
+        name = "the release before" if old and not is_ready(old.url, old.release) else "it"
+        raise NotDeployedError(f"{name} stopped answering while it was asked ({error})") from None
     if not sides or not old:
         return None
     return _together([one for one, _ in sides]), _together([one for _, one in sides])

@@ -91,8 +91,21 @@ class Switching:
                     self.state.slots[work.slot] = None
                     say(f"{kept.told} is no longer warm: {error}")
         self.state.now_active(active, self.state.good)
+        self._revive()
         self.state.save()
         releases.remove_all_but(self.state.releases, self.driver.forget)
+
+    def _revive(self) -> None:
+        """Let what has the requests answer them, where it or the proxy was killed meanwhile."""
+        slot, release = self.state.active, self.state.of(self.state.active)
+        if not (slot and release) or is_ready(default_url().removesuffix("/readyz"), release):
+            return
+        try:
+            if not is_ready(self.driver.url(slot), release) and not self.driver.is_running(slot):
+                self.bring_up(slot, release)
+            self.driver.start_proxy()
+        except NotDeployedError as error:
+            say(f"{release.told} does not answer, and cannot be started again: {error}")
 
     def requests_back(self) -> None:
         """Let the slot that stands have the requests; nothing interrupts what follows."""
