@@ -200,6 +200,19 @@ def test_route_that_streams_is_not_waited_for(
             gates.probed(whole, endless)
 
 
+def test_release_is_slower_only_if_it_is_so_twice(monkeypatch: pytest.MonkeyPatch) -> None:
+    """A moment in which the machine was busy refuses nothing; what is slow each time is refused."""
+    RELEASE.folder.mkdir(parents=True)
+    (RELEASE.folder / "probes.txt").write_text("GET /v1/items\n")
+    slow, fast = (gates.Measure(50, 0, *[seconds] * 3) for seconds in (0.2, 0.002))
+    times = iter([slow, fast, fast, fast, slow, fast, fast, slow])
+    monkeypatch.setattr(gates, "probe", lambda *_: next(times))
+    with answering(is_good=True) as one:
+        assert gates.probed(one, one) == (fast, fast)
+        with pytest.raises(NotDeployedError, match="GET /v1/items is worse than before"):
+            gates.probed(one, one)
+
+
 def test_release_that_ends_under_clients_is_refused() -> None:
     """What is gone has no measures: that is no reason to be content with it. Nor is a folder that is gone a fault."""
     gone = Side(RELEASE, "http://127.0.0.1:9")
