@@ -5,6 +5,7 @@ import fcntl
 import json
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -37,6 +38,12 @@ app = create_app(settings=Settings, api="app.api", domains="app.domains", lifesp
 TAKES_AWAY = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    op.drop_column("items", "name")\n'
 
 
+NUMBERS = (
+    '{"active": "blue", "slots": {"blue": "a", "green": null}, "good": ["a"], "work": null, '
+    '"releases": {"a": {"id": 1, "version": 2, "commit": 3}}}'
+)
+
+
 @pytest.fixture(scope="module")
 def deployed(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Deployed]:
     """Return a service with version 0.1.0 deployed, far down, where programs cut their own words off."""
@@ -54,13 +61,20 @@ def good_again(deployed: Deployed) -> Iterator[None]:
 
 
 def test_first_deployment_is_ready_as_itself_and_recorded(deployed: Deployed) -> None:
-    """Clients reach the version and the deployment that the record names; its settings are for its owner alone."""
+    """Clients reach the version and the deployment that the record names; its settings are for its owner alone.
+
+    The proxy takes more clients than the files that a shell lets a program open.
+    """
     ready, (line, *_) = deployed.ready(), deployed.record()
     assert (line["result"], line["version"], line["command"]) == ("ok", "0.1.0", "make deploy")
     assert (ready["deploy_id"], ready["version"]) == (line["id"], "0.1.0")
     folder = deployed.folder / "var/deploy/releases" / line["id"]
     assert {(folder / name).stat().st_mode & 0o777 for name in (".env", "environment.json")} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
+    master = deployed.read("var/deploy/proxy.pid").strip()
+    worker = Path(f"/proc/{master}/task/{master}/children").read_text().split()[0]
+    files = re.search(r"Max open files +(\d+)", Path(f"/proc/{worker}/limits").read_text())[1]
+    assert int(files) == min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
 @pytest.mark.parametrize("a_second", [60, pytest.param(400, marks=pytest.mark.soak)])
@@ -176,21 +190,23 @@ def test_two_at_once_is_one_and_a_message(deployed: Deployed) -> None:
         ("var/deploys.jsonl", '{"half": ', "var/deploys.jsonl:1: is no line of this file"),
         ("var/deploy/state.json", '{"half": ', "var/deploy/state.json: is not what `make deploy` wrote"),
         ("var/deploy/state.json", '{"active": "red"}', "var/deploy/state.json: is not what `make deploy` wrote"),
+        ("var/deploy/state.json", NUMBERS, "var/deploy/state.json: is not what `make deploy` wrote"),
+        ("var/deploy/state.json", None, "var/deploy/state.json: is gone, and the proxy sends requests to "),
+        (".env", "PORT=7001\nDEPLOY_PORTS=7002,7003\n", "HOST, PORT or DEPLOY_PORTS is not where it runs (127.0.0.1:"),
         (".env", "PORT=many\n", "PORT: 'many' is no port"),
         (".env", "DEPLOY_PORTS=1\n", "DEPLOY_PORTS: '1' cannot be used; expected two ports, none of them PORT (8000)"),
-        (".env", "PORT=8765\n", "PORT, HOST or DEPLOY_PORTS is another than that of the proxy that runs; expected"),
         (".env", "DEPLOY_WATCH_SECONDS=long\n", "DEPLOY_WATCH_SECONDS: 'long' is no time"),
         (".env", "DEPLOY_DRIVER=rocket\n", "DEPLOY_DRIVER: 'rocket' is none; expected"),
         ("nötes.txt", "", "1 files are in no commit, such as nötes.txt; expected one"),
     ],
 )
 def test_what_cannot_be_read_is_one_message_and_nothing_is_begun(
-    deployed: Deployed, name: str, text: str, expected: str
+    deployed: Deployed, name: str, text: str | None, expected: str
 ) -> None:
     """A record, a state, a setting, a file in no commit: exit status 2, one line, everything as it was."""
     file, state, before = deployed.folder / name, deployed.read("var/deploy/state.json"), deployed.ready()
     was = file.read_text() if file.exists() else None
-    file.write_text(text)
+    file.write_text(text) if text is not None else file.unlink()
     try:
         done = deployed.run("deploy")
     finally:
@@ -314,7 +330,10 @@ def test_machine_that_was_down_is_up_again_with_the_settings_of_the_release(depl
     file = deployed.folder / ".env"
     was = file.read_text()
     file.write_text(was + "DOCS_ENABLED=false\n")
+    record, lines = deployed.folder / "var/deploys.jsonl", deployed.read("var/deploys.jsonl")
+    record.write_text(lines + '{"half": ')  # so it may be after a machine lost its power
     done = deployed.run("up")
+    record.write_text(lines)
     assert (done.returncode, deployed.ready()) == (0, before), done.stderr
     assert _status(deployed, "/docs") == 200
     assert deployed.run("deploy").returncode == 0
@@ -334,6 +353,13 @@ def _status(deployed: Deployed, path: str) -> int:
     ("request_bytes", "status", "code"),
     [
         (b"no http at all\r\n\r\n", 400, "http_malformed"),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400, "http_malformed"),
+        (
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: odd\r\nConnection: close\r\n\r\n",
+            400,
+            "http_malformed",
+        ),
+        (b"GET /-proxy/503 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, "route_not_found"),
         (
             b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + b"a" * 40_000 + b"\r\n\r\n",
             431,
@@ -359,9 +385,10 @@ def test_proxy_answers_in_the_services_envelope(
 
 
 def test_service_without_a_slot_is_503_in_the_envelope(deployed: Deployed) -> None:
-    """The process that gets the requests is killed: clients are told to come again, and `up` brings it back."""
+    """The slot's process is killed, and the proxy's: clients are told to come again, and `up` brings both back."""
     active = deployed.state()["active"]
-    subprocess.run(["kill", "-KILL", deployed.read(f"var/deploy/{active}.pid").strip()], check=True)
+    numbers = [deployed.read(f"var/deploy/{name}.pid").strip() for name in (active, "proxy")]
+    subprocess.run(["kill", "-KILL", *numbers], check=True)  # what the proxy left answers still, and keeps the port
     deployed.ready()  # this one may find the connection that the process had
     error = deployed.ready()
     assert (error["code"], error["retry_after"], error["expected"]) == ("unavailable", 2, "another try")

@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import scratch
+import scratch_settings
 from deployed import Deployed, service
 
 TOKEN = "the-real-token-of-operations"  # noqa: S105 - a value to look for
@@ -99,6 +101,23 @@ def test_rehearsal_that_cannot_be_held_says_why(
         (owned.folder / file).unlink()
     assert (done.returncode, told in done.stderr) == (2, True), done.stderr
     assert not (owned.folder / "var/rehearsal/copy").exists()
+
+
+def test_copy_has_no_secret_that_is_no_setting_and_touches_nothing_of_the_service(
+    owned: Deployed, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that the service does not know may be a secret; what the operator's shell says is of the service."""
+    monkeypatch.chdir(owned.folder)
+    monkeypatch.setenv("DEPLOY_DRIVER", "compose")  # its containers would be the service's own
+    differences = {}
+    copied = scratch_settings.settings_of_copy({"CLOUD_ACCESS_KEY": TOKEN, "LOG_LEVEL": "info"}, differences)
+    assert (copied.pop("LOG_LEVEL"), set(copied)) == ("info", {"PORT", "DEPLOY_PORTS"})
+    assert differences["CLOUD_ACCESS_KEY"] == "left out: no setting of the service, so it may be a secret"
+    seen = []
+    monkeypatch.setattr(scratch.Scratch, "run", lambda self, *_: seen.append(self.environment))
+    Path("var/rehearsal/copy").mkdir(parents=True)
+    scratch.cleared()
+    assert [each.get("DEPLOY_DRIVER") for each in seen] == [None, None]
 
 
 def test_failing_procedure_is_counted_and_named(owned: Deployed) -> None:

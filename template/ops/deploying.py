@@ -3,8 +3,8 @@
 import fcntl
 import os
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import proxy
 import releases
@@ -17,7 +17,7 @@ from releases import NotDeployedError, Release
 from slots import State
 from switching import Switching
 from telling import say, step
-from wayback import verdict
+from wayback import note, noted, verdict
 
 LOCK = FOLDER / ".lock"
 SHORT = re.compile(r"[0-9a-f]{7,64}")  # a commit, or as much of one as git shows
@@ -40,8 +40,10 @@ def alone() -> Iterator[None]:
                 f"{file.read() or 'another deployment is under way'}; expected its end first"
             ) from None
         file.truncate(0)
-        file.write(f"somebody deploys or rolls back since {now()}: {who()}, process {os.getpid()}")
-        file.flush()
+        with suppress(OSError):  # of a full disk is told by who needs room
+            os.write(
+                file.fileno(), f"somebody deploys or rolls back since {now()}: {who()}, process {os.getpid()}".encode()
+            )
         yield
         file.truncate(0)
 
@@ -53,7 +55,6 @@ def deploy(all_of_it: Switching, watch_seconds: float, *, anyway: bool) -> None:
         NotDeployedError: it was refused, and all is as it was.
     """
     driver, state = all_of_it.driver, all_of_it.state
-    driver.require_unmoved()
     releases.require_room()
     release, slot = releases.of_head(), state.spare
     old = _active(all_of_it)
@@ -64,7 +65,7 @@ def deploy(all_of_it: Switching, watch_seconds: float, *, anyway: bool) -> None:
     with all_of_it.work("deploy", slot, release) as sides:
         step("unpack", release.told, lambda: releases.unpack(release))
         step("build", "its environment", lambda: driver.build(release))
-        step("migrate", "the database", lambda: driver.migrate(release))
+        step("migrate", "the database", lambda: (note(release.commit), driver.migrate(release)))
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
         new = Side(release, driver.url(slot))
         asked = step("ask", "both, past the proxy" if old else "it, past the proxy", lambda: probed(old, new))
@@ -88,13 +89,12 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
         NotDeployedError: there is none, or it does not come up; all is as it was.
     """
     driver, state = all_of_it.driver, all_of_it.state
-    driver.require_unmoved()
     release, left, was = target(state, to), state.of(state.active), state.active
     slot = next((name for name, held in state.slots.items() if held == release.id), state.spare)
     if slot == was:
         raise NotDeployedError(f"{release.told} gets the requests already; expected another", 2)
     if left:
-        require_way_back(release, left, anyway=anyway)
+        require_way_back(release, left, anyway=anyway, migrated=noted())
     driver.start_proxy()
     with all_of_it.work("rollback", slot, release, reason):
         if not is_ready(driver.url(slot), release):
@@ -104,7 +104,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
     if was:  # what was left may do harm
         driver.stop(was)
         state.slots[was] = None
-        state.save()
+        all_of_it.keep()
 
 
 def target(state: State, to: str | None) -> Release:
@@ -128,13 +128,13 @@ def target(state: State, to: str | None) -> Release:
     return found[-1]
 
 
-def require_way_back(older: Release, newer: Release, *, anyway: bool) -> None:
+def require_way_back(older: Release, newer: Release, *, anyway: bool, migrated: Iterable[str] = ()) -> None:
     """Say whether `older` can serve what `newer` migrated, and refuse where it cannot.
 
     Raises:
         NotDeployedError: it cannot, and it is not to be done anyway.
     """
-    is_safe, lines = verdict(older.commit, newer.commit, older.version)
+    is_safe, lines = verdict(older.commit, newer.commit, older.version, migrated)
     say("\n".join(lines))
     names = (older.version, newer.version) if older.version != newer.version else (older.told, newer.told)
     if is_safe is False and not anyway:
@@ -154,7 +154,6 @@ def up(all_of_it: Switching) -> None:
     release = all_of_it.state.of(slot)
     if not (slot and release):
         raise NotDeployedError("nothing was deployed here; expected `make deploy` before", 2)
-    driver.require_unmoved()
     if not is_ready(driver.url(slot), release):
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
     driver.start_proxy()

@@ -14,8 +14,8 @@ class Driver(Protocol):
     def require(self) -> None:
         """Refuse where a program is missing."""
 
-    def require_unmoved(self) -> None:
-        """Refuse where the settings say other ports than those of the proxy that runs."""
+    def require_same_place(self) -> None:
+        """Refuse where what runs is elsewhere than the settings say."""
 
     def url(self, slot: str) -> str:
         """A slot's address, past the proxy."""

@@ -32,6 +32,9 @@ class Ports:
         """A slot's address, past the proxy."""
         return f"http://127.0.0.1:{self.ports[slot]}"
 
+    def require_same_place(self) -> None:
+        """Nothing to refuse: who runs the slots moves them with their ports."""
+
     def require_free(self, slot: str) -> None:
         """Refuse to start what could not listen.
 

@@ -9,19 +9,18 @@ Exit codes: 0 all that was rehearsed is good, 1 something is not, 2 nothing coul
 
 import argparse
 import fcntl
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
 from itertools import takewhile
 
 from grammar import read_all
 from procedures import Procedure
-from records import UnreadableError, now, who
+from records import UnreadableError
+from rehearsed import Item, Report
 from releases import NotDeployedError
 from scratch import FOLDER, Scratch, cleared, fill, made
 from settings import setting
@@ -41,47 +40,6 @@ async def _broken(self, scope, receive, send, _whole=type(app).__call__):  # by 
 
 type(app).__call__ = _broken
 """
-
-
-@dataclass
-class Item:
-    """Something to be rehearsed: `is_good` is None if it was not, and `detail` says why or how."""
-
-    name: str
-    is_good: bool | None
-    detail: str
-    seconds: float = 0.0
-
-
-@dataclass
-class Report:
-    """What was rehearsed, what was not, and in what the copy differs."""
-
-    time: str = field(default_factory=now)
-    who: str = field(default_factory=who)
-    differences: dict[str, str] = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
-
-    def add(self, name: str, do: Callable[[], str | None], failed: str = "") -> bool:
-        """Do it and note how it went; `do` returns what is wrong, or None."""
-        begun = time.monotonic()
-        wrong = do()
-        one = Item(name, wrong is None, wrong or failed, round(time.monotonic() - begun, 2))
-        self.note(one)
-        return wrong is None
-
-    def note(self, one: Item) -> None:
-        """Keep it and say it."""
-        self.items.append(one)
-        word = {True: "ok", False: "FAIL", None: "not rehearsed"}[one.is_good]
-        took = "" if one.is_good is None else f", {one.seconds:.1f} s"
-        say(f"{word}: {one.name}{took}{': ' * bool(one.detail)}{one.detail}")
-
-    def write(self) -> None:
-        """Put it into a file of its own."""
-        path = FOLDER / f"{self.time.replace(':', '').replace('+0000', 'Z')}.json"
-        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        say(f"report: {path}")
 
 
 def said(copy: Scratch, code: int, expected: str, *command: str) -> str | None:

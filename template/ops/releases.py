@@ -121,7 +121,7 @@ def unpack(release: Release) -> None:
     """Write the commit into the release's folder, with the settings of now; whole, or not at all.
 
     Raises:
-        NotDeployedError: git cannot tell.
+        NotDeployedError: git cannot tell, or tar cannot write.
         OSError: it cannot be written.
     """
     partial = release.folder.with_suffix(".partial")
@@ -129,10 +129,14 @@ def unpack(release: Release) -> None:
     partial.mkdir(parents=True, mode=0o700)
     archive = partial / ".archive.tar"
     git("archive", "--format=tar", f"--output={archive.absolute()}", release.commit)
-    subprocess.run(["tar", "-xf", str(archive), "-C", str(partial)], check=True)
+    done = subprocess.run(["tar", "-xf", str(archive), "-C", str(partial)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotDeployedError(f"the commit cannot be unpacked: {(done.stderr.splitlines() or ['tar failed'])[0]}")
     archive.unlink()
     if Path("uv.lock").is_file() and not (partial / "uv.lock").exists():
         shutil.copy2("uv.lock", partial)
+    if (partial / "var").is_symlink():  # in the commit, for data that lies elsewhere
+        (partial / "var").unlink()
     shutil.rmtree(partial / "var", ignore_errors=True)
     (partial / "var").symlink_to(Path("../../.."))
     _keep_settings(partial)
@@ -151,6 +155,7 @@ def _keep_settings(folder: Path) -> None:
     if "SECURITY_TRUSTED_PROXIES" not in told:  # there is one now, and limits count its clients
         values["SECURITY_TRUSTED_PROXIES"] = "1"
     for name, content in ((SETTINGS, text), (PROCESS, json.dumps({"names": sorted(names), "values": values}))):
+        (folder / name).unlink(missing_ok=True)  # one of the commit may be a link to elsewhere
         (folder / name).touch(mode=0o600)
         (folder / name).write_text(content, encoding="utf-8")
 

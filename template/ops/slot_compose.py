@@ -65,9 +65,6 @@ class Containers(Ports):
             )
         self._image = services[SLOTS[0]]["image"].rpartition(":")[0]
 
-    def require_unmoved(self) -> None:
-        """Containers find each other by name, whatever the ports of this machine."""
-
     def build(self, release: Release) -> None:
         """Build the release's image from its folder.
 
