@@ -10,13 +10,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import yaml
 from engine import Engine
-from images import bases, provide
+from images import PYTHON_VERSION, bases, provide
 from serving import run
 
 # 16 characters or more, and such as nothing else holds: a test looks for it in the image.
 SECRET = "planted-Zq7-secret-of-operations"  # noqa: S105 - a test's
 
+# One answer sheet for all that is built, so that the engine has each layer of its image already.
+ANSWERS = {"python_version": PYTHON_VERSION, "service_name": "Plumbline Container Test"}
 # What a team would write. The health check asks often, so that nobody waits; the short drain likewise.
 OVERRIDE = """
 services:
@@ -98,7 +101,7 @@ def image_holds(engine: Engine, image: str, folder: Path, text: str) -> bool:
 def composed(engine: Engine, rendered: Path, folder: Path) -> Iterator[Composed]:
     """Give a copy of a rendered service, ready to be built; take its containers, volumes and images away."""
     shutil.copytree(rendered, folder, ignore=shutil.ignore_patterns(".git"))
-    slug = (folder / "compose.yaml").read_text(encoding="utf-8").partition("name: ")[2].partition("\n")[0]
+    slug = yaml.safe_load((folder / "compose.yaml").read_text(encoding="utf-8"))["name"]
     override = OVERRIDE.format(network=engine.build_network, slug=slug)
     (folder / "compose.override.yaml").write_text(override, encoding="utf-8")
     with socket.socket() as free:

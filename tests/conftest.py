@@ -6,12 +6,16 @@ import os
 import shutil
 import subprocess
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import copier
+import jinja2
 import pytest
 from engine import Engine, running_engine
 from tools import FORGIVEN, require, user_environment
+from xdist.remote import Producer
+from xdist.scheduler import LoadFileScheduling
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -86,6 +90,18 @@ def no_user_configuration(tmp_path_factory: pytest.TempPathFactory) -> Iterator[
         patch.setenv("GIT_CONFIG_GLOBAL", os.devnull)
         patch.setenv("GIT_CONFIG_NOSYSTEM", "1")
         patch.setenv("COPIER_SETTINGS_PATH", str(settings))
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_renders() -> Iterator[None]:
+    """Spare Copier half of a render that changes nothing of it; tests that start its command line have it whole."""
+    remembered = lru_cache(maxsize=4096)(jinja2.Environment.from_string)
+    with pytest.MonkeyPatch.context() as patch:
+        # The parts of every path are compiled anew for each file.
+        patch.setattr(jinja2.Environment, "from_string", remembered)
+        # A process of git for each file, which matters where git is told to ignore the mode of files.
+        patch.setattr("copier._main.Worker._sync_git_index_executable_bit", lambda *_: None, raising=False)
         yield
 
 
@@ -199,6 +215,23 @@ def engine() -> Iterator[Engine]:
     """Return a container engine, one for all tests of a worker; without one, what asks for it is skipped."""
     with running_engine() as found:
         yield found
+
+
+# These share an engine, its images and the layers of a build.
+TOGETHER = {"tests/test_deploy_compose.py": "tests/test_containers.py"}
+
+
+class ByFile(LoadFileScheduling):
+    """A file at a time to a worker, and after it those that go together with it."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        scope = super()._split_scope(nodeid)
+        return TOGETHER.get(scope, scope)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Producer) -> ByFile:
+    """Give each file to one worker."""
+    return ByFile(config, log)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:

@@ -21,7 +21,7 @@ def bases(dockerfile: Path) -> list[str]:
     text = dockerfile.read_text(encoding="utf-8")
     for name, value in re.findall(r"^ARG (\w+)=(\S+)$", text, re.MULTILINE):
         text = text.replace(f"${{{name}}}", value)
-    stages = set(re.findall(r" AS (\w+)$", text, re.MULTILINE))
+    stages = {"scratch", *re.findall(r" AS (\w+)$", text, re.MULTILINE)}  # nothing, by Docker's name for it
     return [name for name in dict.fromkeys(re.findall(r"^FROM (\S+)", text, re.MULTILINE)) if name not in stages]
 
 

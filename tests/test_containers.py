@@ -8,10 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from composed import SECRET, Composed, composed, image_holds
+from composed import ANSWERS, SECRET, Composed, composed, image_holds
 from conftest import Render
 from engine import Engine, running_engine
-from images import PYTHON_VERSION
 from tools import TOOLS, lost
 
 PASSWORD = "nine brass plumb bobs"  # noqa: S105 - a test's
@@ -63,7 +62,7 @@ def downgrade() -> None:
 @pytest.fixture(scope="module")
 def rendered(render: Render) -> Path:
     """Return a default service for the Python that Debian has."""
-    return render(python_version=PYTHON_VERSION, service_name="Plumbline Container Test")
+    return render(**ANSWERS)
 
 
 @pytest.fixture(scope="module")
@@ -71,7 +70,8 @@ def service(engine: Engine, rendered: Path, tmp_path_factory: pytest.TempPathFac
     """Return a service that was deployed as its README says, and runs."""
     with composed(engine, rendered, tmp_path_factory.mktemp("containers") / "service") as deployed:
         (deployed.folder / "var").mkdir()
-        (deployed.folder / "var/keys.json").write_text(SECRET)
+        for name in ("var/keys.json", "src/app/.env", "ops/.env.production"):
+            (deployed.folder / name).write_text(SECRET)
         deployed.compose("run", "--rm", "app", "python3", "-m", "app", "keys", "new")
         deployed.up("--build")
         yield deployed
@@ -235,7 +235,7 @@ def test_compose_commands_of_the_docs_are_tried_here(rendered: Path) -> None:
 
 
 def test_image_holds_no_secret_and_is_small(service: Composed, tmp_path: Path) -> None:
-    """What stands in .env and in var/ on the machine that builds is in no layer and no line of the image's history."""
+    """What stands in var/ and in any .env on the machine that builds is in no layer and no line of its history."""
     image = service.state()["Image"]
     assert not image_holds(service.engine, image, tmp_path, SECRET)
     megabytes = json.loads(service.engine.docker("inspect", image))[0]["Size"] // 1_000_000

@@ -52,6 +52,18 @@ def test_dockerfile_has_no_finding(render: Render, python_version: str) -> None:
     assert f"\nARG PYTHON_VERSION={python_version}\n" in file.read_text(encoding="utf-8")
 
 
+@pytest.mark.parametrize("slug", ["null", "off"])
+def test_slug_stays_a_text_in_every_yaml_file(render: Render, slug: str) -> None:
+    """One that YAML has another meaning for names project, image, job and group all the same."""
+    service, found = render("everything", service_slug=slug), set()
+    for path in (one for one in service.rglob("*") if one.suffix in (".yaml", ".yml")):
+        scalars = [one for one in yaml.scan(path.read_text(encoding="utf-8")) if isinstance(one, yaml.ScalarToken)]
+        named = [one for one in scalars if one.value == slug]
+        assert [f"{path.name}:{one.start_mark.line + 1}" for one in named if one.plain] == []
+        found |= {path.name} if named else set()
+    assert {"compose.yaml", "prometheus.yml", "alerts.yml", "deployment.yaml", ".copier-answers.yml"} <= found
+
+
 SLOTS = ("blue", "green")
 
 

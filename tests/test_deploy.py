@@ -5,6 +5,7 @@ import fcntl
 import json
 import random
 import re
+import resource
 import signal
 import socket
 import subprocess
@@ -18,6 +19,29 @@ from deployed import ROUTES, Deployed, service
 from traffic import clients
 
 REVISION = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    raise RuntimeError("planted")\n'
+
+AT_START = """
+from contextlib import asynccontextmanager
+
+from app.chassis.app import create_app
+from app.settings import Settings
+
+
+@asynccontextmanager
+async def lifespan(_):
+    raise RuntimeError("no queue")
+    yield
+
+
+app = create_app(settings=Settings, api="app.api", domains="app.domains", lifespan=lifespan)
+"""
+TAKES_AWAY = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    op.drop_column("items", "name")\n'
+
+
+NUMBERS = (
+    '{"active": "blue", "slots": {"blue": "a", "green": null}, "good": ["a"], "work": null, '
+    '"releases": {"a": {"id": 1, "version": 2, "commit": 3}}}'
+)
 
 
 @pytest.fixture(scope="module")
@@ -37,13 +61,20 @@ def good_again(deployed: Deployed) -> Iterator[None]:
 
 
 def test_first_deployment_is_ready_as_itself_and_recorded(deployed: Deployed) -> None:
-    """Clients reach the version and the deployment that the record names; its settings are for its owner alone."""
+    """Clients reach the version and the deployment that the record names; its settings are for its owner alone.
+
+    The proxy takes more clients than the files that a shell lets a program open.
+    """
     ready, (line, *_) = deployed.ready(), deployed.record()
     assert (line["result"], line["version"], line["command"]) == ("ok", "0.1.0", "make deploy")
     assert (ready["deploy_id"], ready["version"]) == (line["id"], "0.1.0")
     folder = deployed.folder / "var/deploy/releases" / line["id"]
     assert {(folder / name).stat().st_mode & 0o777 for name in (".env", "environment.json")} == {0o600}
     assert folder.stat().st_mode & 0o777 == 0o700
+    master = deployed.read("var/deploy/proxy.pid").strip()
+    worker = Path(f"/proc/{master}/task/{master}/children").read_text().split()[0]
+    files = re.search(r"Max open files +(\d+)", Path(f"/proc/{worker}/limits").read_text())[1]
+    assert int(files) == min(16384, resource.getrlimit(resource.RLIMIT_NOFILE)[1])
 
 
 @pytest.mark.parametrize("a_second", [60, pytest.param(400, marks=pytest.mark.soak)])
@@ -59,7 +90,7 @@ def test_no_request_fails_through_deploy_broken_deploys_and_two_rollbacks(deploy
             ("0.4.0", deployed.listing("raise RuntimeError")),
             ("0.5.0", deployed.listing("await __import__('asyncio').sleep(0.4)")),
             ("0.6.0", {"migrations/versions/0099_fails.py": REVISION}),
-            ("0.7.0", {"src/app/main.py": "raise SystemExit('cannot start')\n"}),
+            ("0.7.0", {"src/app/main.py": AT_START}),
         ):
             deployed.commit(version, files)
             refusals.append(deployed.run("deploy"))
@@ -78,7 +109,7 @@ def test_no_request_fails_through_deploy_broken_deploys_and_two_rollbacks(deploy
     assert re.search(r"GET /v1/items is worse than before: p50 was [\d.]+ ms, is 4\d\d ms", reasons[1])
     assert "the migration failed: " in reasons[2]
     assert "planted" in reasons[2]
-    assert "cannot start" in reasons[3]
+    assert re.search(r"it ended at its start: RuntimeError: no queue \(src/app/main\.py:\d+\)$", reasons[3])
     assert answers.failed == {}
     assert answers.total > 100
     told = [(one["version"], one["result"]) for one in deployed.record()[lines:]]
@@ -116,6 +147,18 @@ def test_taken_port_is_a_refusal(deployed: Deployed) -> None:
     assert deployed.ready() == before
 
 
+def test_revision_that_takes_away_is_refused_before_anything(deployed: Deployed) -> None:
+    """What the release that runs still names would be gone: both are told, and how to do it all the same."""
+    before = deployed.ready()
+    deployed.commit(before["version"], {"migrations/versions/0099_größe weg.py": TAKES_AWAY})
+    done = deployed.run("deploy")
+    git(deployed.folder, "reset", "--quiet", "--hard", "HEAD~1")
+    assert (done.returncode, done.stderr.count("\n"), deployed.ready()) == (1, 1, before)
+    assert f"not done: {before['version']} ({before['deploy_id']}) could not serve the database" in done.stderr
+    assert "; to do it: ARGS=--anyway (--anyway)" in done.stderr
+    assert "migrations/versions/0099_größe weg.py:6: removes items.name\n" in done.stdout
+
+
 def _listening(deployed: Deployed) -> list[int]:
     found = []
     for port in deployed.ports:
@@ -147,20 +190,23 @@ def test_two_at_once_is_one_and_a_message(deployed: Deployed) -> None:
         ("var/deploys.jsonl", '{"half": ', "var/deploys.jsonl:1: is no line of this file"),
         ("var/deploy/state.json", '{"half": ', "var/deploy/state.json: is not what `make deploy` wrote"),
         ("var/deploy/state.json", '{"active": "red"}', "var/deploy/state.json: is not what `make deploy` wrote"),
+        ("var/deploy/state.json", NUMBERS, "var/deploy/state.json: is not what `make deploy` wrote"),
+        ("var/deploy/state.json", None, "var/deploy/state.json: is gone, and the proxy sends requests to "),
+        (".env", "PORT=7001\nDEPLOY_PORTS=7002,7003\n", "HOST, PORT or DEPLOY_PORTS is not where it runs (127.0.0.1:"),
         (".env", "PORT=many\n", "PORT: 'many' is no port"),
-        (".env", "DEPLOY_PORTS=1\n", "DEPLOY_PORTS: '1' cannot be used; expected two free ports, such as 8001,8002"),
+        (".env", "DEPLOY_PORTS=1\n", "DEPLOY_PORTS: '1' cannot be used; expected two ports, none of them PORT (8000)"),
         (".env", "DEPLOY_WATCH_SECONDS=long\n", "DEPLOY_WATCH_SECONDS: 'long' is no time"),
         (".env", "DEPLOY_DRIVER=rocket\n", "DEPLOY_DRIVER: 'rocket' is none; expected"),
-        ("notes.txt", "", "1 files are in no commit, such as notes.txt; expected one"),
+        ("nötes.txt", "", "1 files are in no commit, such as nötes.txt; expected one"),
     ],
 )
 def test_what_cannot_be_read_is_one_message_and_nothing_is_begun(
-    deployed: Deployed, name: str, text: str, expected: str
+    deployed: Deployed, name: str, text: str | None, expected: str
 ) -> None:
     """A record, a state, a setting, a file in no commit: exit status 2, one line, everything as it was."""
     file, state, before = deployed.folder / name, deployed.read("var/deploy/state.json"), deployed.ready()
     was = file.read_text() if file.exists() else None
-    file.write_text(text)
+    file.write_text(text) if text is not None else file.unlink()
     try:
         done = deployed.run("deploy")
     finally:
@@ -179,6 +225,18 @@ def test_full_disk_keeps_the_version_before(deployed: Deployed) -> None:
     assert (deployed.ready(), deployed.read("var/deploy/state.json")) == (before, state)
 
 
+def test_commit_that_git_does_not_have_is_unknown(deployed: Deployed) -> None:
+    """As in a clone that was made anew: nobody is stuck, but it cannot be told whether the way back is safe."""
+    file, was = deployed.folder / "var/deploy/state.json", deployed.read("var/deploy/state.json")
+    state = deployed.state()
+    state["releases"][state["good"][-1]]["commit"] = "0" * 40
+    file.write_text(json.dumps(state))
+    done = deployed.run("rollback", "--check", state["good"][-1])
+    file.write_text(was)
+    assert (done.returncode, done.stderr) == (2, "")
+    assert done.stdout.endswith(": UNKNOWN\nthe commit 00000000 is not in this repository\n")
+
+
 def test_release_whose_folder_is_gone_is_named(deployed: Deployed) -> None:
     """It cannot be brought back: one message says so, the version that runs goes on, another can be named."""
     assert deployed.deploy_new("0.11.0").returncode == 0
@@ -194,7 +252,8 @@ def test_release_whose_folder_is_gone_is_named(deployed: Deployed) -> None:
     unknown = deployed.run("rollback", "7.7.7")
     assert (unknown.returncode, "'7.7.7' is not kept here; expected one of: " in unknown.stderr) == (2, True)
     (deployed.folder / "var/elsewhere").rename(folder)
-    assert deployed.run("rollback", "0.12.0").returncode == 0
+    short = git(deployed.folder, "rev-parse", "--short", "HEAD~1").strip()
+    assert deployed.run("rollback", short).returncode == 0
     assert deployed.ready()["version"] == "0.12.0"
 
 
@@ -271,7 +330,10 @@ def test_machine_that_was_down_is_up_again_with_the_settings_of_the_release(depl
     file = deployed.folder / ".env"
     was = file.read_text()
     file.write_text(was + "DOCS_ENABLED=false\n")
+    record, lines = deployed.folder / "var/deploys.jsonl", deployed.read("var/deploys.jsonl")
+    record.write_text(lines + '{"half": ')  # so it may be after a machine lost its power
     done = deployed.run("up")
+    record.write_text(lines)
     assert (done.returncode, deployed.ready()) == (0, before), done.stderr
     assert _status(deployed, "/docs") == 200
     assert deployed.run("deploy").returncode == 0
@@ -291,6 +353,13 @@ def _status(deployed: Deployed, path: str) -> int:
     ("request_bytes", "status", "code"),
     [
         (b"no http at all\r\n\r\n", 400, "http_malformed"),
+        (b"GET / HTTP/2.0\r\nHost: localhost\r\nConnection: close\r\n\r\n", 400, "http_malformed"),
+        (
+            b"POST / HTTP/1.1\r\nHost: localhost\r\nTransfer-Encoding: odd\r\nConnection: close\r\n\r\n",
+            400,
+            "http_malformed",
+        ),
+        (b"GET /-proxy/503 HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n", 404, "route_not_found"),
         (
             b"GET / HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\nX: " + b"a" * 40_000 + b"\r\n\r\n",
             431,
@@ -311,13 +380,15 @@ def test_proxy_answers_in_the_services_envelope(
     assert set(answer["error"]) == {
         "type", "code", "title", "status", "detail", "expected", "retryable", "retry_after", "fields",
     }  # fmt: skip
+    assert b"default-src 'none'" in head
     assert re.search(rb"x-request-id: (\S*)", head, re.IGNORECASE)[1].decode() == answer["meta"]["request_id"]
 
 
 def test_service_without_a_slot_is_503_in_the_envelope(deployed: Deployed) -> None:
-    """The process that gets the requests is killed: clients are told to come again, and `up` brings it back."""
+    """The slot's process is killed, and the proxy's: clients are told to come again, and `up` brings both back."""
     active = deployed.state()["active"]
-    subprocess.run(["kill", "-KILL", deployed.read(f"var/deploy/{active}.pid").strip()], check=True)
+    numbers = [deployed.read(f"var/deploy/{name}.pid").strip() for name in (active, "proxy")]
+    subprocess.run(["kill", "-KILL", *numbers], check=True)  # what the proxy left answers still, and keeps the port
     deployed.ready()  # this one may find the connection that the process had
     error = deployed.ready()
     assert (error["code"], error["retry_after"], error["expected"]) == ("unavailable", 2, "another try")

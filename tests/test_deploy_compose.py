@@ -12,11 +12,11 @@ from pathlib import Path
 
 import pytest
 import yaml
-from composed import SECRET, image_holds
+from composed import ANSWERS, SECRET, image_holds
 from conftest import Render, git
 from deployed import Deployed, ready_to_deploy
 from engine import Engine
-from images import PYTHON_VERSION, bases, provide
+from images import bases, provide
 from serving import run
 from tools import require
 from traffic import clients
@@ -67,9 +67,13 @@ class Contained(Deployed):
 
 @contextmanager
 def contained(engine: Engine, rendered: Path, folder: Path) -> Iterator[Contained]:
-    """Give a committed service with keys; its containers, volumes and images are taken away afterwards."""
+    """Give a committed service with keys; its containers, volumes and images are taken away afterwards.
+
+    It lacks deploy/packages.txt, as one does to which an update brought containers.
+    """
     require("git")
     shutil.copytree(rendered, folder, ignore=shutil.ignore_patterns(".git"))
+    (folder / "deploy/packages.txt").unlink()
     (folder / "compose.override.yaml").write_text(OVERRIDE.format(network=engine.build_network))
     for name in (
         *bases(folder / "Dockerfile"),
@@ -92,8 +96,7 @@ def contained(engine: Engine, rendered: Path, folder: Path) -> Iterator[Containe
 @pytest.fixture(scope="module")
 def deployed(engine: Engine, render: Render, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Contained]:
     """Return a service with version 0.1.0 deployed."""
-    rendered = render(python_version=PYTHON_VERSION, service_name="Plumbline Deployment Test")
-    with contained(engine, rendered, tmp_path_factory.mktemp("contained") / "a service") as one:
+    with contained(engine, render(**ANSWERS), tmp_path_factory.mktemp("contained") / "a service") as one:
         done = one.run("deploy")
         assert done.returncode == 0, done.stdout + done.stderr
         print(done.stdout)
@@ -126,7 +129,7 @@ def test_no_request_fails_through_deploy_refusal_and_both_rollbacks(deployed: Co
         done = [deployed.deploy_new("0.2.0")]
         after = [deployed.ready()["version"]]
         before = deployed.inspected(deployed.active)["Id"]
-        deployed.commit("0.3.0", deployed.listing("raise RuntimeError"))
+        deployed.commit("0.2.0", deployed.listing("raise RuntimeError"))
         refused = deployed.run("deploy")
         is_untouched = deployed.inspected(deployed.active)["Id"] == before
         for to in ((), ("0.2.0",)):
@@ -143,11 +146,13 @@ def test_no_request_fails_through_deploy_refusal_and_both_rollbacks(deployed: Co
     assert deployed.images() == {"dev", *deployed.state()["releases"]}
 
 
-def test_version_that_cannot_start_or_migrate_is_refused_with_its_reason(deployed: Contained) -> None:
-    """The last line that its container wrote is the reason, and nothing of it stays."""
+def test_version_that_cannot_be_built_or_started_is_refused_with_its_reason(deployed: Contained) -> None:
+    """The last line that its build or its container wrote is the reason, and nothing of it stays."""
     before = deployed.ready()
     revision = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    raise RuntimeError("planted")\n'
+    broken = deployed.read("Dockerfile").replace("WORKDIR /srv\n", "WORKDIR /srv\nRUN echo planted && false\n")
     for file, text, reason in (
+        ("Dockerfile", broken, r"its image cannot be built: .*planted"),
         ("migrations/versions/0099_fails.py", revision, r"the migration failed: .*planted"),
         (
             "src/app/main.py",
@@ -155,7 +160,7 @@ def test_version_that_cannot_start_or_migrate_is_refused_with_its_reason(deploye
             r"(the migration failed|it ended .*): .*cannot start",
         ),
     ):
-        deployed.commit("0.4.0", {file: text})
+        deployed.commit(before["version"], {file: text})
         done = deployed.run("deploy")
         git(deployed.folder, "reset", "--quiet", "--hard", "HEAD~1")
         assert done.returncode == 1

@@ -40,14 +40,12 @@ def later(service: Path, folder: Path) -> None:
 
 @pytest.mark.parametrize("before", ["compose", "none"])
 def test_overlays_are_had_when_kubernetes_is_switched_on(
-    service: Path, tmp_path: Path, render: Render, before: str
+    own_template: Path, tmp_path: Path, render: Render, before: str
 ) -> None:
     """The update brings the base, the page's commands the rest: then all is as if it had been so from the beginning."""
-    if before == "none":
-        update_service(service, deploy="none")
-        (service / "deploy/packages.txt").unlink()
-        commit_all(service, "no container")
-        assert not (service / "Dockerfile").exists()
+    service = copy_service(own_template, tmp_path / "my service", deploy=before)
+    commit_all(service, "render")
+    assert (service / "Dockerfile").exists() is (before == "compose")
     update_service(service, deploy="both")
     assert conflicts(service) == []
     assert (service / BASE / "kustomization.yaml").is_file()

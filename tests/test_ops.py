@@ -1,6 +1,7 @@
 """The programs of a rendered service's ops/ folder find what the settings name, and leave alone what they do not."""
 
 import fcntl
+import json
 import re
 import sqlite3
 import subprocess
@@ -9,8 +10,10 @@ from contextlib import closing
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
-from tools import user_environment
+from conftest import ROOT, git
+from programs import is_free
+from tools import require, user_environment
+from words import reason
 
 OPS = ROOT / "template/ops"
 
@@ -168,3 +171,60 @@ def test_health_asks_where_the_file_says(tmp_path: Path) -> None:
         done = run(tmp_path, "health.py", *arguments)
         assert done.returncode == 1
         assert "http://127.0.0.1:9/" in done.stdout + done.stderr
+
+
+TRACE = """Traceback (most recent call last):
+  File "/srv/var/deploy/releases/1/.venv/lib/python3.11/site-packages/starlette/routing.py", line 661, in lifespan
+    async with self.lifespan_context(app) as maybe_state:
+  File "/srv/var/deploy/releases/1/src/app/main.py", line 16, in _lifespan
+    raise RuntimeError("no queue")
+RuntimeError: no queue
+"""
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [
+        ("", ""),
+        ("one\nanother  \n\n", "another"),
+        (TRACE, "RuntimeError: no queue (src/app/main.py:16)"),
+        (
+            "\n".join(json.dumps({"event": one}) for one in (TRACE, "request", "Application startup failed. Exiting.")),
+            "RuntimeError: no queue (src/app/main.py:16)",
+        ),
+        (json.dumps({"event": "unhandled error", "trace": TRACE}), "RuntimeError: no queue (src/app/main.py:16)"),
+        (
+            '  File "/srv/src/app/main.py", line 3\n    def oops(:\n             ^\nSyntaxError: invalid syntax\n',
+            "SyntaxError: invalid syntax (src/app/main.py:3)",
+        ),
+        (
+            "settings cannot be used:\nA: is missing; expected a value\nB: is 7; expected less\n",
+            "settings cannot be used: A: is missing; expected a value; B: is 7; expected less",
+        ),
+        (
+            "nginx: [emerg] host not found\nnginx: configuration file /srv/proxy.conf test failed\n",
+            "nginx: [emerg] host not found",
+        ),
+        ("error: no such wheel\nhint: try another\n", "error: no such wheel"),
+    ],
+)
+def test_reason_of_an_end_is_one_line_with_its_place(text: str, expected: str) -> None:
+    """What a program printed last but echoes, and of an error of the service's own files which line; no request."""
+    assert reason(text) == expected
+
+
+@pytest.mark.parametrize(("has_git", "why"), [(False, "fatal: not a git repository"), (True, "there is none yet")])
+def test_service_in_no_commit_is_told_what_to_do(tmp_path: Path, has_git: bool, why: str) -> None:
+    """As it was just rendered: a commit is deployed, so one must be made."""
+    require("nginx"), require("uv")
+    if has_git:
+        git(tmp_path, "init", "--quiet")
+    done = run(tmp_path, "deploy.py", "deploy", GIT_CEILING_DIRECTORIES=str(tmp_path.parent), LC_ALL="C")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith(f"not done: git names no commit ({why}")
+    assert done.stderr.endswith("); expected one: git init, git add --all, git commit\n")
+
+
+def test_address_of_another_machine_is_not_called_taken() -> None:
+    """Nobody listens there (RFC 5737): the proxy that tries it says why it cannot."""
+    assert is_free("192.0.2.1", 8000)

@@ -148,6 +148,8 @@ def test_good_pages_are_listed_shown_and_without_fault(folder: Path) -> None:
     listed = runbook(folder)
     assert "  Open the box: somebody wants what is in it; see [the other page](other.md#look).\n" in listed.stdout
     assert "Not a procedure" not in listed.stdout
+    edit(folder, "- **Owner:** Box team\n\n## Open", "- **Owner:** Box & &lt;Lid>\n\n## Open")
+    assert "\n  Owner: Box & <Lid>\n" in runbook(folder, "run", "box", "--dry").stdout
     shown = {runbook(folder, "show", name).stdout for name in ("Open the box", "box", "BoxClosed", "open-the-box")}
     assert shown == {PAGE[PAGE.index("## Open") :]}
     assert runbook(folder, "lint").stdout == "2 procedures, no fault\n"

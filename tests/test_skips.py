@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from conftest import ROOT
+from conftest import ROOT, TOGETHER, ByFile
 from tools import FORGIVEN, user_environment
 
 SKIPPED = """import pytest, tools
@@ -28,3 +28,12 @@ def test_skip_is_a_failure_in_ci_unless_it_is_forgiven(tmp_path: Path, may_have:
     assert done.returncode == status, done.stdout + done.stderr
     last = done.stdout.splitlines()[-1]
     assert last == f"1 skipped, {'a failure in CI' if status else FORGIVEN}: test_one.py::test_of_a_program"
+
+
+def test_files_that_go_together_are_there_and_run_on_one_worker() -> None:
+    """A file that is renamed would start an engine of its own, without a word."""
+    scheduler = object.__new__(ByFile)
+    for name, other in TOGETHER.items():
+        assert (ROOT / name).is_file()
+        assert (ROOT / other).is_file()
+        assert {scheduler._split_scope(f"{one}::test") for one in (name, other)} == {other}

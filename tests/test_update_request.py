@@ -2,6 +2,7 @@
 
 import base64
 import re
+import shutil
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -16,6 +17,7 @@ from tools import require, user_environment
 OURS = "ops/health.py"
 TOKEN = "made-up-token-4711"  # noqa: S105
 BRANCH = "chassis-update-1.1.0"
+NEEDED = (".git", "Makefile", "README", "ops", "pyproject", "{{_copier_conf")
 GH = """#!/bin/sh
 printf '%s\\n' "$GH_TOKEN" "$GH_REPO" "$@" >"{log}"
 exit {status}
@@ -26,6 +28,17 @@ exit {status}
 def _tools() -> None:
     for name in ("git", "make", "uv"):
         require(name)
+
+
+@pytest.fixture
+def own_template(own_template: Path) -> Path:
+    """Return a template of the test's own with little else than the programs, so that an update takes seconds."""
+    for path in (own_template / "template").iterdir():
+        if not path.name.startswith(NEEDED):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    commit(own_template, "less")
+    git(own_template, "tag", "--force", "1.0.0")
+    return own_template
 
 
 def edit(path: Path, old: str, new: str) -> None:
@@ -140,6 +153,10 @@ def test_service_that_cannot_be_updated_stays_as_it_is(service: Path, own_templa
     assert (code, state(service)) == (2, before), told
     assert "updating from 1.0.0 to 1.2.0\n" in told
     assert git(service, "branch", "--list", "chassis-update-*") == ""
+    (service / ".git/index.lock").touch()
+    code, told = propose(service)
+    assert (code, "not done: fatal: Unable to create" in told) == (2, True), told
+    (service / ".git/index.lock").unlink()
     own_template.rename(own_template.with_name("moved"))
     code, told = propose(service)
     assert (code, state(service)) == (2, before), told
@@ -183,6 +200,7 @@ def test_github_gets_a_pull_request(
 ) -> None:
     """The branch is pushed and gh asked with the page; a failure takes the branch back, so that the next run tries."""
     newer(own_template)
+    git(origin, "branch", f"mine/{BRANCH}", "main")  # somebody else's, and no proposal
     environment = {"GITHUB_REF_NAME": "main", "GITHUB_REPOSITORY": "acme/orders"}
     ((_, status, told),) = requested(service, render, "github", gh(tmp_path, 1), **environment)
     assert (status, "Error 2" in told) == (2, True), told

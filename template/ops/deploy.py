@@ -22,9 +22,9 @@ from settings import setting
 from slot_compose import Containers
 from slot_process import Processes
 from slots import State, load
-from switching import ENDS, Switching
+from switching import DONE, ENDS, Switching, unstoppable
 from telling import say
-from wayback import verdict
+from wayback import noted, verdict
 
 DRIVERS = {"process": Processes, "compose": Containers}
 MOST_WATCH_SECONDS = 3600.0
@@ -61,7 +61,7 @@ def watch_seconds() -> float:
 def check(state: State, to: str | None) -> int:
     """Say whether a rollback is safe; 0 it is, 1 it is not, 2 it cannot be told."""
     older, newer = deploying.target(state, to), state.of(state.active)
-    is_safe, lines = verdict(older.commit, (newer or older).commit, older.version)
+    is_safe, lines = verdict(older.commit, (newer or older).commit, older.version, noted())
     say("\n".join(lines))
     return 2 if is_safe is None else 0 if is_safe else 1
 
@@ -81,8 +81,13 @@ def changes(options: argparse.Namespace) -> None:
     here, watch = driver(), watch_seconds()
     here.require()
     with deploying.alone():
-        deploys()  # a record that cannot be read is told before anything is done
-        all_of_it = Switching(here, load(), f"make {options.verb}")
+        if options.verb != "down":
+            here.require_same_place()
+        if options.verb in DONE:
+            deploys()  # a record that cannot be read is told before anything is done
+        all_of_it = Switching(
+            here, known(is_forgotten=options.verb == "down" and options.forget), f"make {options.verb}"
+        )
         all_of_it.recover()
         if options.verb == "deploy":
             deploying.deploy(all_of_it, watch, anyway=options.anyway)
@@ -94,8 +99,23 @@ def changes(options: argparse.Namespace) -> None:
             deploying.down(all_of_it, forget=options.forget)
 
 
+def known(*, is_forgotten: bool) -> State:
+    """What was deployed; what is forgotten need not be readable.
+
+    Raises:
+        UnreadableError: it cannot be read.
+    """
+    try:
+        return load()
+    except UnreadableError:
+        if is_forgotten:
+            return State()
+        raise
+
+
 def interrupted(*_: object) -> None:
-    """A signal ends it as Ctrl-C does."""
+    """A signal ends it as Ctrl-C does; a second one does not disturb what takes it back."""
+    unstoppable()
     raise KeyboardInterrupt
 
 
@@ -126,7 +146,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"not done: {error}", file=sys.stderr)
         return error.code
     except KeyboardInterrupt:
-        print("not done: interrupted; it is as it was before", file=sys.stderr)
+        words = "it is as it was before" if options.verb in DONE else "the same command goes on with it"
+        print(f"not done: interrupted; {words}", file=sys.stderr)
         return 1
     except (UnreadableError, OSError, ValueError, KeyError, RecursionError) as error:
         print(f"not done: {error}", file=sys.stderr)

@@ -2,8 +2,9 @@
 
 import fcntl
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
+import re
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager, suppress
 
 import proxy
 import releases
@@ -16,9 +17,10 @@ from releases import NotDeployedError, Release
 from slots import State
 from switching import Switching
 from telling import say, step
-from wayback import verdict
+from wayback import note, noted, verdict
 
 LOCK = FOLDER / ".lock"
+SHORT = re.compile(r"[0-9a-f]{7,64}")  # a commit, or as much of one as git shows
 
 
 @contextmanager
@@ -38,8 +40,10 @@ def alone() -> Iterator[None]:
                 f"{file.read() or 'another deployment is under way'}; expected its end first"
             ) from None
         file.truncate(0)
-        file.write(f"somebody deploys or rolls back since {now()}: {who()}, process {os.getpid()}")
-        file.flush()
+        with suppress(OSError):  # of a full disk is told by who needs room
+            os.write(
+                file.fileno(), f"somebody deploys or rolls back since {now()}: {who()}, process {os.getpid()}".encode()
+            )
         yield
         file.truncate(0)
 
@@ -61,7 +65,7 @@ def deploy(all_of_it: Switching, watch_seconds: float, *, anyway: bool) -> None:
     with all_of_it.work("deploy", slot, release) as sides:
         step("unpack", release.told, lambda: releases.unpack(release))
         step("build", "its environment", lambda: driver.build(release))
-        step("migrate", "the database", lambda: driver.migrate(release))
+        step("migrate", "the database", lambda: (note(release.commit), driver.migrate(release)))
         step("start", f"in {slot}", lambda: all_of_it.bring_up(slot, release))
         new = Side(release, driver.url(slot))
         asked = step("ask", "both, past the proxy" if old else "it, past the proxy", lambda: probed(old, new))
@@ -90,7 +94,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
     if slot == was:
         raise NotDeployedError(f"{release.told} gets the requests already; expected another", 2)
     if left:
-        require_way_back(release, left, anyway=anyway)
+        require_way_back(release, left, anyway=anyway, migrated=noted())
     driver.start_proxy()
     with all_of_it.work("rollback", slot, release, reason):
         if not is_ready(driver.url(slot), release):
@@ -100,7 +104,7 @@ def rollback(all_of_it: Switching, to: str | None, reason: str | None, *, anyway
     if was:  # what was left may do harm
         driver.stop(was)
         state.slots[was] = None
-        state.save()
+        all_of_it.keep()
 
 
 def target(state: State, to: str | None) -> Release:
@@ -113,25 +117,30 @@ def target(state: State, to: str | None) -> Release:
         if len(state.good) < 2:
             raise NotDeployedError("nothing to roll back to; expected a good release before the one that runs", 2)
         return state.releases[state.good[-2]]
-    found = [one for one in state.releases.values() if to in (one.id, one.version, one.commit)]
+    found = [
+        one
+        for one in state.releases.values()
+        if to in (one.id, one.version) or (SHORT.fullmatch(to) and one.commit.startswith(to))
+    ]
     if not found:
         names = ", ".join(one.told for one in state.releases.values()) or "none"
         raise NotDeployedError(f"{to!r} is not kept here; expected one of: {names}", 2)
     return found[-1]
 
 
-def require_way_back(older: Release, newer: Release, *, anyway: bool) -> None:
+def require_way_back(older: Release, newer: Release, *, anyway: bool, migrated: Iterable[str] = ()) -> None:
     """Say whether `older` can serve what `newer` migrated, and refuse where it cannot.
 
     Raises:
         NotDeployedError: it cannot, and it is not to be done anyway.
     """
-    is_safe, lines = verdict(older.commit, newer.commit, older.version)
+    is_safe, lines = verdict(older.commit, newer.commit, older.version, migrated)
     say("\n".join(lines))
+    names = (older.version, newer.version) if older.version != newer.version else (older.told, newer.told)
     if is_safe is False and not anyway:
         raise NotDeployedError(
-            f"{older.version} could not serve the database that {newer.version} migrates; expected revisions that "
-            "only add: take away in a release of its own, once nothing uses it, or say --anyway"
+            f"{names[0]} could not serve the database that {names[1]} migrates; expected revisions that "
+            "only add: take away in a release of its own, once nothing uses it; to do it: ARGS=--anyway (--anyway)"
         )
 
 

@@ -103,7 +103,8 @@ def main(arguments: list[str] | None = None) -> int:
             add(Deploy(now(), who(), one.version, commit(), one.command, one.result, one.reason, None, None, None))
             return 0
         for deploy in deploys():
-            print(deploy.time, deploy.version, deploy.result, deploy.reason or "", sep="  ")
+            reason = "".join(each if each.isprintable() else " " for each in deploy.reason or "")
+            print(deploy.time, deploy.version, deploy.result, reason, sep="  ")
     except (UnreadableError, OSError, ValueError, KeyError, OverflowError, RecursionError) as error:
         print(error, file=sys.stderr)
         return 2

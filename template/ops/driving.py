@@ -14,6 +14,9 @@ class Driver(Protocol):
     def require(self) -> None:
         """Refuse where a program is missing."""
 
+    def require_same_place(self) -> None:
+        """Refuse where what runs is elsewhere than the settings say."""
+
     def url(self, slot: str) -> str:
         """A slot's address, past the proxy."""
 

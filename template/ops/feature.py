@@ -13,10 +13,11 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from copies import NotDoneError
-from leaving import OURS, edited, git, modules, sweep
+from leaving import OURS, edited, modules, sweep
 from references import references
 from remains import libraries, notes, settings_of
 from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, update
+from repository import git
 
 SAMPLES = {"auth": "accounts"}
 INSTEAD = {

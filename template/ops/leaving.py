@@ -1,6 +1,5 @@
-"""What goes when files of ours leave a service: modules, edits, folders. Standard library and git only."""
+"""What goes when files of ours leave a service: modules, edits, folders. Standard library only."""
 
-import subprocess
 from collections.abc import Iterable
 from pathlib import Path, PurePosixPath
 
@@ -13,16 +12,6 @@ OURS = (
     "deploy/monitoring/chassis/",
     "deploy/kubernetes/base/",
 )
-
-
-def git(*arguments: str) -> str:
-    """What git prints in this folder.
-
-    Raises:
-        subprocess.CalledProcessError: git failed.
-    """
-    done = subprocess.run(["git", *arguments], capture_output=True, check=True)
-    return done.stdout.decode("utf-8", "surrogateescape")
 
 
 def modules(paths: Iterable[str]) -> set[str]:

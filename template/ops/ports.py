@@ -22,13 +22,18 @@ class Ports:
             or len({*parts, str(port)}) < 3
         ):
             raise NotDeployedError(
-                f"DEPLOY_PORTS: {given!r} cannot be used; expected two free ports, such as 8001,8002", 2
+                f"DEPLOY_PORTS: {given!r} cannot be used; expected two ports, none of them PORT ({port}), "
+                f"such as {port + 1},{port + 2}",
+                2,
             )
         self.ports = dict(zip(SLOTS, map(int, parts), strict=True))
 
     def url(self, slot: str) -> str:
         """A slot's address, past the proxy."""
         return f"http://127.0.0.1:{self.ports[slot]}"
+
+    def require_same_place(self) -> None:
+        """Nothing to refuse: who runs the slots moves them with their ports."""
 
     def require_free(self, slot: str) -> None:
         """Refuse to start what could not listen.

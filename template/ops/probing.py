@@ -85,6 +85,27 @@ def headers() -> dict[str, str]:
     return ({"Authorization": f"Bearer {token}"} if token else {}) | ({"Host": host} if host else {})
 
 
+def status_in(path: str, url: str, seconds: float) -> int | None:
+    """The status of one answer, None where it is not whole within so long.
+
+    Raises:
+        OSError, HTTPException: the service does not answer.
+    """
+    until = time.monotonic() + seconds
+    connection = HTTPConnection(urlsplit(url).netloc, timeout=seconds)
+    try:
+        connection.request("GET", path, headers=headers())
+        answer = connection.getresponse()
+        while answer.read1(MAX_PAGE_BYTES):
+            if time.monotonic() > until:
+                return None
+    except TimeoutError:
+        return None
+    finally:
+        connection.close()
+    return answer.status
+
+
 def probe(path: str, url: str | None = None) -> Measure:
     """Ask one path 50 times over one connection, as whoever has TOKEN.
 

@@ -14,6 +14,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 from health import ask, default_url
@@ -26,14 +27,17 @@ GRACE_SECONDS, PAUSE_SECONDS = 10.0, 0.1
 
 
 def number_in(path: Path, words: tuple[str, ...]) -> int | None:
-    """The number in a file, while it is a process with these words that works in this folder or below it."""
+    """The number in a file, while it is a process with these words that works in this folder or below it.
+
+    `var` may lie elsewhere: releases work below it.
+    """
     try:
         pid = int(path.read_text(encoding="ascii"))
         command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
     except (OSError, ValueError):
         return None
     cwd = Path(f"/proc/{pid}/cwd")
-    is_here = not cwd.exists() or cwd.resolve().is_relative_to(Path.cwd().resolve())
+    is_here = not cwd.exists() or any(cwd.resolve().is_relative_to(one.resolve()) for one in (Path(), PID.parent))
     return pid if is_here and " ".join(words) in command.stdout and "<defunct>" not in command.stdout else None
 
 
@@ -43,7 +47,7 @@ def running() -> int | None:
 
 
 def end(pid: int, is_there: Callable[[], bool], seconds: float) -> str:
-    """End a process and say how; it is killed where that takes longer."""
+    """End a process and say how; it is killed where that takes longer, and with it whatever it started."""
     word, until = "stopped", time.monotonic() + seconds
     os.kill(pid, signal.SIGTERM)
     os.kill(pid, signal.SIGCONT)  # one that is held can end, too
@@ -52,6 +56,8 @@ def end(pid: int, is_there: Callable[[], bool], seconds: float) -> str:
             word, until = "killed, as it did not end", time.monotonic() + GRACE_SECONDS
             os.kill(pid, signal.SIGKILL)
         time.sleep(PAUSE_SECONDS)
+    with suppress(ProcessLookupError, PermissionError):  # a child that lives on would keep the port
+        os.killpg(pid, signal.SIGKILL)
     return word
 
 

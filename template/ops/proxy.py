@@ -17,12 +17,14 @@ from settings import setting
 FOLDER = Path("var/deploy")
 FLAGS = FOLDER / "proxy"  # alone, so that a proxy in a container sees this and nothing else
 CONFIGURATION = FLAGS / "proxy.conf"
+CANDIDATE = FLAGS / "proxy.conf.new"
 SLOTS = ("blue", "green")  # where both files are there, the last counts: proxy.conf looks in this order
 TIMEOUTS = {"HEADER": "10.0", "BODY": "10.0", "WRITE": "30.0", "REQUEST": "30.0"}
 # Answers of the proxy itself, in the service's envelope: status, code and title as in docs/chassis/errors.md, what is
 # expected, whether to try again; where the request may have been carried out, nobody should without a look.
 ERRORS = (
     (400, "http_malformed", "Not an HTTP request", "a request as in RFC 9112", False),
+    (404, "route_not_found", "No such path", "a path this service documents", False),
     (405, "method_not_allowed", "Method not allowed", "a method that the path has", False),
     (408, "request_timeout", "Request came too slowly", "headers and body in time", True),
     (414, "url_too_long", "URL too long", "at most SECURITY_MAX_URL_BYTES", False),
@@ -32,7 +34,8 @@ ERRORS = (
     (503, "unavailable", "Not available now", "another try", True),
     (504, "response_timeout", "Took too long", "a look whether it was carried out, before another try", False),
 )
-ALSO = {431: "494"}  # 494 is what nginx calls headers that are too large
+# 494 is what nginx calls headers that are too large; 501 and 505 are of what no HTTP/1.1 is: a coding, a version.
+ALSO = {400: "400 501 505", 431: "494"}
 RETRY_AFTER_SECONDS = 2
 
 
@@ -62,9 +65,13 @@ class Addresses:
 
 
 def configuration(addresses: Addresses) -> str:
-    """The whole configuration."""
-    seconds = {name: math.ceil(float(setting(f"SERVER_{name}_TIMEOUT_SECONDS", TIMEOUTS[name]))) for name in TIMEOUTS}
-    sizes = (setting("SECURITY_MAX_HEADER_BYTES", "32768"), setting("SECURITY_MAX_URL_BYTES", "8192"))
+    """The whole configuration.
+
+    Raises:
+        ValueError: a setting is no number.
+    """
+    seconds = {name: _number(f"SERVER_{name}_TIMEOUT_SECONDS", TIMEOUTS[name]) for name in TIMEOUTS}
+    sizes = [_number(*each) for each in (("SECURITY_MAX_HEADER_BYTES", "32768"), ("SECURITY_MAX_URL_BYTES", "8192"))]
     return Template(Path(__file__).with_name("proxy.conf").read_text(encoding="utf-8")).substitute(
         bind=addresses.bind,
         folder=addresses.folder,
@@ -79,9 +86,17 @@ def configuration(addresses: Addresses) -> str:
         header_seconds=seconds["HEADER"] + 5,
         idle_seconds=max(seconds["BODY"], seconds["WRITE"]) + 5,
         answer_seconds=seconds["REQUEST"] + 5,
-        buffer_bytes=2 * sum(map(int, sizes)),
+        buffer_bytes=2 * sum(sizes),
         errors="\n".join(_error(*row) for row in ERRORS),
     )
+
+
+def _number(name: str, default: str) -> int:
+    text = setting(name, default)
+    try:
+        return math.ceil(float(text))
+    except (ValueError, OverflowError):
+        raise ValueError(f"{name}: {text!r} is no number; expected such as {default}") from None
 
 
 def _error(status: int, code: str, title: str, expected: str, is_retryable: bool) -> str:
@@ -98,6 +113,7 @@ def _error(status: int, code: str, title: str, expected: str, is_retryable: bool
     }
     body = json.dumps({"error": error, "meta": {"request_id": "$request_id", "api_version": None}})
     headers = {"X-Request-ID": "$request_id", "Cache-Control": "no-store", "X-Content-Type-Options": "nosniff"}
+    headers["Content-Security-Policy"] = "default-src 'none'; frame-ancestors 'none'"
     headers |= {"Retry-After": str(RETRY_AFTER_SECONDS)} if is_retryable else {}
     path = f"/-proxy/{status}"  # a named location would not do: of what is no HTTP there is no path to keep
     lines = [f"        error_page {ALSO.get(status, status)} = {path};", f"        location = {path} {{"]
@@ -113,17 +129,17 @@ def is_new(text: str) -> bool:
     return not CONFIGURATION.exists() or CONFIGURATION.read_text("utf-8") != text
 
 
-def write(text: str) -> None:
+def write(text: str, place: Path = CONFIGURATION) -> None:
     """Put the configuration there, whole or not at all; the user of a container may read it."""
     FLAGS.mkdir(parents=True, exist_ok=True)
     FLAGS.chmod(0o755)
-    partial = CONFIGURATION.with_suffix(".partial")
+    partial = place.with_suffix(".partial")
     with partial.open("w", encoding="utf-8") as file:
         file.write(text)
         file.flush()
         os.fsync(file.fileno())
     partial.chmod(0o644)
-    partial.replace(CONFIGURATION)
+    partial.replace(place)
 
 
 def serve_only(slot: str | None) -> None:

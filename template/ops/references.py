@@ -5,7 +5,8 @@ import re
 from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
-from leaving import OURS, git
+from leaving import OURS
+from repository import git
 
 # Ours like the folders of OURS; of the shared files only the zones are.
 OUR_FILES = re.compile(

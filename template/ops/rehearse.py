@@ -9,20 +9,21 @@ Exit codes: 0 all that was rehearsed is good, 1 something is not, 2 nothing coul
 
 import argparse
 import fcntl
-import json
 import os
 import re
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from itertools import takewhile
 
 from grammar import read_all
 from procedures import Procedure
-from records import UnreadableError, now, who
+from records import UnreadableError
+from rehearsed import Item, Report
 from releases import NotDeployedError
 from scratch import FOLDER, Scratch, cleared, fill, made
+from settings import setting
 from telling import say
 
 DEPLOYMENTS = "deployments"
@@ -41,47 +42,6 @@ type(app).__call__ = _broken
 """
 
 
-@dataclass
-class Item:
-    """Something to be rehearsed: `is_good` is None if it was not, and `detail` says why or how."""
-
-    name: str
-    is_good: bool | None
-    detail: str
-    seconds: float = 0.0
-
-
-@dataclass
-class Report:
-    """What was rehearsed, what was not, and in what the copy differs."""
-
-    time: str = field(default_factory=now)
-    who: str = field(default_factory=who)
-    differences: dict[str, str] = field(default_factory=dict)
-    items: list[Item] = field(default_factory=list)
-
-    def add(self, name: str, do: Callable[[], str | None], failed: str = "") -> bool:
-        """Do it and note how it went; `do` returns what is wrong, or None."""
-        begun = time.monotonic()
-        wrong = do()
-        one = Item(name, wrong is None, wrong or failed, round(time.monotonic() - begun, 2))
-        self.note(one)
-        return wrong is None
-
-    def note(self, one: Item) -> None:
-        """Keep it and say it."""
-        self.items.append(one)
-        word = {True: "ok", False: "FAIL", None: "not rehearsed"}[one.is_good]
-        took = "" if one.is_good is None else f", {one.seconds:.1f} s"
-        say(f"{word}: {one.name}{took}{': ' * bool(one.detail)}{one.detail}")
-
-    def write(self) -> None:
-        """Put it into a file of its own."""
-        path = FOLDER / f"{self.time.replace(':', '').replace('+0000', 'Z')}.json"
-        path.write_text(json.dumps(asdict(self), indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
-        say(f"report: {path}")
-
-
 def said(copy: Scratch, code: int, expected: str, *command: str) -> str | None:
     """What is wrong with what a command does; None if it ends and says as expected."""
     done = copy.run(*command)
@@ -95,6 +55,8 @@ def said(copy: Scratch, code: int, expected: str, *command: str) -> str | None:
 
 def deployments(copy: Scratch, report: Report) -> None:
     """Two versions, two broken ones, a warm and a cold rollback, by the commands that are used in earnest."""
+    if (driver := setting("DEPLOY_DRIVER", default="process")) != "process":
+        report.note(Item(f"deployments by {driver}", None, "the copy's slots are processes"))
     project = copy.folder / PROJECT
     main = (copy.folder / MAIN).read_text("utf-8")
     was = VERSION.search(project.read_text("utf-8"))
@@ -137,6 +99,18 @@ def deployments(copy: Scratch, report: Report) -> None:
     version(6)
 
 
+def wrong_of(lines: list[str]) -> str:
+    """The first step that did not do what its page says, and what it said in place of that; empty if none is told."""
+    at = next((number for number, line in enumerate(lines) if line.startswith("not ")), None)
+    if at is None:
+        return ""
+    words = lines[at].removesuffix("; expected")
+    if "found" not in lines[at:]:
+        return words
+    found = takewhile(lambda line: line.startswith("    "), lines[lines.index("found", at) + 1 :])
+    return f"{words}; found: {' | '.join(line.strip() for line in found)}"[:500]
+
+
 def procedure(copy: Scratch, report: Report, one: Procedure) -> None:
     """One procedure of the runbook, with what it needs, and back."""
     if "Rehearsed" in one.fields:
@@ -149,7 +123,7 @@ def procedure(copy: Scratch, report: Report, one: Procedure) -> None:
         "HOLDER": "0",
         "LIMIT": "1200/minute",
         "BACKUPS": "var/backups",
-        "ELSEWHERE": "var/elsewhere",
+        "ELSEWHERE": str((copy.folder / "var/elsewhere").resolve()),
     }
     known |= {"BACKUP": str(backups[-1].relative_to(copy.folder))} if backups else {}
     given = known | {each.name: os.environ[each.name] for each in one.inputs if each.name in os.environ}
@@ -161,8 +135,7 @@ def procedure(copy: Scratch, report: Report, one: Procedure) -> None:
         done = copy.run("python3", "ops/runbook.py", "rehearse", one.name, **given)
         if done.returncode == 0:
             return None
-        bad = [line for line in (done.stdout + done.stderr).splitlines() if line.startswith("not ")]
-        return (bad or ["it did not do what its page says"])[0]
+        return wrong_of(done.stdout.splitlines()) or done.stderr.strip() or "it did not do what its page says"
 
     report.add(one.name, rehearse)
 
@@ -183,11 +156,11 @@ def _copied(report: Report, *, keep: bool) -> Iterator[Scratch]:
     copy = made()
     report.differences = copy.differences
     say("\n".join(f"other in the copy: {name}: {words}" for name, words in sorted(copy.differences.items())))
+    begun = time.monotonic()
     try:
-        if why := fill(copy):
-            report.note(Item("rows of the service", None, why))
-        else:
-            report.note(Item("rows of the service", True, "copied by a backup"))
+        why = fill(copy)
+        seconds = round(time.monotonic() - begun, 2)
+        report.note(Item("rows of the service", None if why else True, why or "copied by a backup", seconds))
         yield copy
     finally:
         if keep:
@@ -205,7 +178,9 @@ def main(arguments: list[str] | None = None) -> int:
     options = parser.parse_args(arguments)
     try:
         if options.clear:
+            was_there = (FOLDER / "copy").exists()
             cleared()
+            say(f"{'removed: ' if was_there else 'nothing was left in '}{FOLDER / 'copy'}")
             return 0
         procedures = read_all()
         chosen = options.only or [DEPLOYMENTS, *(one.name for one in procedures)]

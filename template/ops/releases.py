@@ -9,8 +9,10 @@ import tomllib
 from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 
+from repository import git_or
 from settings import LINE
 
 FOLDER = Path("var/deploy/releases")
@@ -27,6 +29,10 @@ class NotDeployedError(Exception):
     def __init__(self, message: str, code: int = 1) -> None:
         super().__init__(message)
         self.code = code
+
+
+# What git prints; NotDeployedError says why it failed.
+git = partial(git_or, NotDeployedError)
 
 
 @dataclass(frozen=True)
@@ -82,17 +88,27 @@ def of_head() -> Release:
     Raises:
         NotDeployedError: git does not hold all that is here, or there is no version.
     """
-    if changed := git("status", "--porcelain", "--untracked-files=normal", "--", ".").splitlines():
+    commit = _head()
+    told = git("status", "--porcelain", "-z", "--no-renames", "--untracked-files=normal", "--", ".")
+    if changed := told.split("\0")[:-1]:
         raise NotDeployedError(
             f"{len(changed)} files are in no commit, such as {changed[0][3:]}; expected one, for a commit is deployed",
             2,
         )
-    commit = git("rev-parse", "HEAD").strip()
     try:
         version = str(tomllib.loads(git("show", f"{commit}:./pyproject.toml"))["project"]["version"])
     except (ValueError, KeyError, TypeError):
         raise NotDeployedError("pyproject.toml names no version; expected one under [project]", 2) from None
     return Release(f"{moment()}-{commit[:8]}", version, commit)
+
+
+def _head() -> str:
+    command, english = ["git", "rev-parse", "--verify", "--quiet", "HEAD"], {**os.environ, "LC_ALL": "C"}
+    done = subprocess.run(command, env=english, capture_output=True, text=True, check=False)
+    if done.returncode and (not done.stderr or "not a git repository" in done.stderr):
+        why = done.stderr.strip() or "there is none yet"
+        raise NotDeployedError(f"git names no commit ({why}); expected one: git init, git add --all, git commit", 2)
+    return git("rev-parse", "HEAD").strip()
 
 
 def moment() -> str:
@@ -105,7 +121,7 @@ def unpack(release: Release) -> None:
     """Write the commit into the release's folder, with the settings of now; whole, or not at all.
 
     Raises:
-        NotDeployedError: git cannot tell.
+        NotDeployedError: git cannot tell, or tar cannot write.
         OSError: it cannot be written.
     """
     partial = release.folder.with_suffix(".partial")
@@ -113,10 +129,14 @@ def unpack(release: Release) -> None:
     partial.mkdir(parents=True, mode=0o700)
     archive = partial / ".archive.tar"
     git("archive", "--format=tar", f"--output={archive.absolute()}", release.commit)
-    subprocess.run(["tar", "-xf", str(archive), "-C", str(partial)], check=True)
+    done = subprocess.run(["tar", "-xf", str(archive), "-C", str(partial)], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise NotDeployedError(f"the commit cannot be unpacked: {(done.stderr.splitlines() or ['tar failed'])[0]}")
     archive.unlink()
     if Path("uv.lock").is_file() and not (partial / "uv.lock").exists():
         shutil.copy2("uv.lock", partial)
+    if (partial / "var").is_symlink():  # in the commit, for data that lies elsewhere
+        (partial / "var").unlink()
     shutil.rmtree(partial / "var", ignore_errors=True)
     (partial / "var").symlink_to(Path("../../.."))
     _keep_settings(partial)
@@ -135,6 +155,7 @@ def _keep_settings(folder: Path) -> None:
     if "SECURITY_TRUSTED_PROXIES" not in told:  # there is one now, and limits count its clients
         values["SECURITY_TRUSTED_PROXIES"] = "1"
     for name, content in ((SETTINGS, text), (PROCESS, json.dumps({"names": sorted(names), "values": values}))):
+        (folder / name).unlink(missing_ok=True)  # one of the commit may be a link to elsewhere
         (folder / name).touch(mode=0o600)
         (folder / name).write_text(content, encoding="utf-8")
 
@@ -168,13 +189,7 @@ def require_room() -> None:
         )
 
 
-def git(*arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        NotDeployedError: it failed.
-    """
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise NotDeployedError(f"git {arguments[0]}: {done.stderr.strip()}", 2)
-    return done.stdout
+def has(commit: str) -> bool:
+    """Whether git has this commit."""
+    command = ["git", "cat-file", "-e", f"{commit}^{{commit}}"]
+    return subprocess.run(command, capture_output=True, check=False).returncode == 0

@@ -12,7 +12,8 @@ from typing import Any
 import copier
 import yaml
 from copies import NotDoneError, tell
-from leaving import OURS, git
+from leaving import OURS
+from repository import git
 
 # As copier.yml orders them: so the answer is the same, however often one came and went.
 FEATURES = ("auth", "rate_limit")

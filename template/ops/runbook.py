@@ -26,7 +26,7 @@ from procedures import Procedure, anchor
 from records import UnreadableError, now, read, who
 from runbook_lint import faults
 from stepping import JOURNAL, MEMBERS, Run
-from telling import say
+from telling import plain, say
 
 REHEARSAL_SECONDS = 120.0
 LOCK = Path("var/runbook.lock")
@@ -34,7 +34,7 @@ LOCK = Path("var/runbook.lock")
 
 def tell(procedure: Procedure) -> None:
     """Print what the operator must know before the first step."""
-    fields = [f"  {name}: {value}" for name, value in procedure.fields.items()]
+    fields = [f"  {name}: {plain(value)}" for name, value in procedure.fields.items()]
     fields += [f"  Input: {one.name}, {one.meaning or 'a value'}, like {one.pattern}" for one in procedure.inputs]
     say("\n".join([f"{procedure.name} ({procedure.path}:{procedure.line})", *fields]))
 

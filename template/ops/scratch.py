@@ -1,29 +1,19 @@
 """A scratch copy of this service for a rehearsal: its commit, its settings without secrets, its rows."""
 
-import json
 import os
-import re
 import shutil
-import socket
 import subprocess
-from contextlib import ExitStack, suppress
+from collections.abc import Collection
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from programs import environment_of_operator
 from releases import NotDeployedError, git, of_head, setting_names
-from settings import LINE
+from scratch_settings import quoted, settings_here, settings_of_copy
 from telling import say
 
 FOLDER = Path("var/rehearsal")
-HIDDEN = "[hidden]"
-# What a copy must have of its own; names with these endings say where something is that belongs to the service.
-OWN = {
-    "DEPLOY_DRIVER": "process: containers have one name on a machine",
-    "DEPLOY_ID": "its own deployments",
-    "HOST": "127.0.0.1",
-}
-PLACES = ("_URL", "_FILE", "_FOLDER")
 
 
 @dataclass
@@ -42,15 +32,9 @@ class Scratch:
 
     def commit(self, message: str) -> None:
         """Commit all of the copy."""
-        identity = [
-            "-c",
-            "user.name=rehearsal",
-            "-c",
-            "user.email=rehearsal@example.invalid",
-            "-c",
-            "commit.gpgsign=false",
-        ]
-        for arguments in (["add", "--all"], [*identity, "commit", "--quiet", "--no-verify", "--message", message]):
+        identity = ["-c", "user.name=rehearsal", "-c", "user.email=rehearsal@example.invalid"]
+        plainly = [*identity, "-c", "commit.gpgsign=false", "commit", "--quiet", "--no-verify"]
+        for arguments in (["add", "--all"], [*plainly, "--message", message]):
             done = self.run("git", *arguments)
             if done.returncode:
                 raise NotDeployedError(f"the copy cannot be committed: {done.stderr.strip()}", 2)
@@ -72,16 +56,16 @@ def made() -> Scratch:
     of_head()
     whole, below = cleared()
     git("clone", "--quiet", "--local", "--no-hardlinks", git("rev-parse", "--show-toplevel").strip(), str(whole))
+    git("-C", str(whole), "remote", "remove", "origin")  # it is this repository: what is rehearsed pushes nothing there
     folder = (whole / below).resolve()
     if Path("uv.lock").is_file() and not (folder / "uv.lock").exists():
         shutil.copy2("uv.lock", folder)
-    settings = _settings()
-    names = setting_names(Path()) | settings.keys() | {"ENV_FILE"}
-    environment = {key: value for key, value in environment_of_operator().items() if key.upper() not in names}
+    settings = settings_here()
+    environment = _environment(settings)
     tools = [str((place / ".tools/bin").resolve()) for place in (Path(), folder)]  # uv, where `make setup` brought it
     environment["PATH"] = os.pathsep.join((*tools, os.environ.get("PATH", os.defpath)))
     one = Scratch(folder, environment)
-    lines = [f"{key}={_quoted(value)}" for key, value in _copied(settings, one.differences).items()]
+    lines = [f"{key}={quoted(key, value)}" for key, value in settings_of_copy(settings, one.differences).items()]
     (folder / ".env").touch(mode=0o600)
     (folder / ".env").write_text("\n".join([*lines, ""]), encoding="utf-8")
     return one
@@ -92,69 +76,25 @@ def cleared() -> tuple[Path, Path]:
     top = Path(git("rev-parse", "--show-toplevel").strip()).resolve()
     whole, below = FOLDER / "copy", Path.cwd().resolve().relative_to(top)
     if whole.exists():
-        Scratch((whole / below).resolve(), environment_of_operator()).clear()
+        Scratch((whole / below).resolve(), _environment(settings_here())).clear()
         shutil.rmtree(whole, ignore_errors=True)
     return whole, below
 
 
-def _settings() -> dict[str, str]:
-    """What this service is told, by name: `.env`, then the environment, which wins."""
-    file = Path(os.environ.get("ENV_FILE") or ".env")
-    found = {}
-    for line in file.read_text("utf-8-sig", "replace").splitlines() if file.is_file() else []:
-        if match := LINE.fullmatch(line):
-            found[match[1].upper()] = next(filter(None, match.groups()[1:]), "")
-    return found | {name: os.environ[name] for name in setting_names(Path()) if name in os.environ}
+def _environment(settings: Collection[str]) -> dict[str, str]:
+    """The operator's, without a setting: what is said of the service is not said of its copy."""
+    names = {*setting_names(Path()), *settings, "ENV_FILE"}
+    return {key: value for key, value in environment_of_operator().items() if key.upper() not in names}
 
 
-def _copied(settings: dict[str, str], differences: dict[str, str]) -> dict[str, str]:
-    """The settings of the copy; writes down what is other, never a value that is secret."""
-    secrets = _secrets()
-    copied = {}
-    for name, value in settings.items():
-        if name in OWN:
-            differences[name] = OWN[name]
-        elif name.endswith(PLACES):
-            differences[name] = "left out: the copy has its own place, or none"
-        elif name in secrets and value.lstrip()[:1] in ("{", "["):
-            differences[name] = "left out: a name cannot stand for it"
-        elif name in secrets or re.search(r"://[^/\s]*:[^/\s]*@", value):
-            differences[name] = "its name in place of the secret"
-            copied[name] = f"rehearsal-of-{name}"
-        else:
-            copied[name] = value
-    with ExitStack() as stack:
-        sockets = [stack.enter_context(socket.socket()) for _ in range(3)]
-        for one in sockets:
-            one.bind(("127.0.0.1", 0))
-        port, *others = (str(one.getsockname()[1]) for one in sockets)
-    differences |= {"PORT": f"{port}, a free one", "DEPLOY_PORTS": "free ones"}
-    return copied | {"PORT": port, "DEPLOY_PORTS": ",".join(others)}
-
-
-def _secrets() -> set[str]:
-    """Settings that hold a secret, as the installed service says; none are known where it is not installed."""
-    command = [".venv/bin/python", "-m", "app", "settings", "--json"]
-    environment = {**os.environ, "PYTHONPATH": "src"}
-    try:
-        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
-        return {row["variable"] for row in json.loads(done.stdout) if HIDDEN in row["value"]}
-    except (OSError, ValueError, KeyError, TypeError):
-        raise NotDeployedError(
-            "it is not known which settings are secret: python -m app settings failed; expected `make setup` before", 2
-        ) from None
-
-
-def _quoted(value: str) -> str:
-    """A value as a line of .env has it.
-
-    Raises:
-        NotDeployedError: no line can have it.
-    """
-    mark = next((mark for mark in "'\"" if mark not in value and "\n" not in value and "\\" not in value), None)
-    if mark is None:
-        raise NotDeployedError("a setting of the environment holds quotes of both kinds; expected one kind", 2)
-    return f"{mark}{value}{mark}"
+def _record_contract(one: Scratch) -> None:
+    """What a service that was released has: without it nothing could be compared."""
+    if not (has := any(one.folder.glob("contract/v*/openapi.json"))):
+        one.run("make", "contract")
+    if not has and any(one.folder.glob("contract/v*/openapi.json")):
+        one.commit("contract")
+        one.differences["the contract"] = "recorded there; `make contract` records yours"
+        say(f"other in the copy: the contract: {one.differences['the contract']}")
 
 
 def fill(one: Scratch) -> str | None:
@@ -171,6 +111,7 @@ def fill(one: Scratch) -> str | None:
         if done.returncode:
             last = (done.stderr or done.stdout).strip()[-300:]
             raise NotDeployedError(f"the copy's `{' '.join(command)}` failed: {last}")
+    _record_contract(one)
     backups = (one.folder / "var/backups").resolve()
     made_ = subprocess.run(
         ["python3", "ops/backup.py", "--quick", "--to", str(backups)], capture_output=True, text=True, check=False

@@ -18,7 +18,7 @@ from pathlib import Path
 from copies import NotDoneError
 from detect_secrets.core.scan import scan_file
 from detect_secrets.settings import default_settings
-from leaving import git
+from repository import git
 
 from app.chassis.audit.shapes import is_made_up, secrets_in
 
@@ -28,6 +28,8 @@ CODE, EXAMPLES = (".py", ".pyi", ".js", ".ts", ".go", ".tf"), ("tests/", "contra
 PLANTED = "tests/chassis/"
 # In hashes, revisions and addresses these find more than anybody would look at.
 TOO_LOUD = ("Base64HighEntropyString", "HexHighEntropyString", "IPPublicDetector")
+# The first takes no reason; by the others a file's name alone would keep it from being looked at.
+NOT_ASKED = ("allowlist.is_line_allowlisted", "heuristic.is_non_text_file", "heuristic.is_swagger_file")
 BY_NAME = {"Secret Keyword", "Basic Auth Credentials"}
 EXPECTED = "expected the repository that holds this service"
 ACCEPT = 'accept it in pyproject.toml: [[tool.chassis.accepted_secrets]] with id = "{}" and reason = "why it is none"'
@@ -162,7 +164,7 @@ def main() -> int:
     reasons = accepted()
     with default_settings() as settings:
         settings.disable_plugins(*TOO_LOUD)
-        settings.disable_filters("detect_secrets.filters.allowlist.is_line_allowlisted")  # it takes no reason
+        settings.disable_filters(*(f"detect_secrets.filters.{name}" for name in NOT_ASKED))
         found, files, commits = scan()
     bad = [(one, commit) for one, commit in found if one.id not in reasons]
     for one, commit in bad:
@@ -170,7 +172,11 @@ def main() -> int:
         print(f"{where}: {one.kind}; change the secret, then remove it, or {ACCEPT.format(one.id)}")
     for unused in sorted(set(reasons) - {one.id for one, _ in found}):
         print(f"note: accepted, and not found: {unused}")
-    print(f"{len(bad)} found, {len(found) - len(bad)} accepted; {files} files and {commits} commits looked at")
+    unread = sum(is_looked_at(path) and Path(path).is_file() and not is_text(Path(path)) for path in tracked())
+    print(
+        f"{len(bad)} found, {len(found) - len(bad)} accepted; {files} files and {commits} commits looked at, "
+        f"{unread} files not: no text, or larger than 1 MB"
+    )
     return 1 if bad else 0
 
 

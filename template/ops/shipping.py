@@ -1,7 +1,6 @@
 """Adds to a note what was shipped, and writes CHANGELOG.md. Standard library only."""
 
 import re
-import subprocess
 import tomllib
 from pathlib import Path
 
@@ -9,21 +8,15 @@ from deploys import Deploy, deploys
 from measure import Measure, milliseconds, percent
 from notes import Note, RefusedError, notes
 from records import text_of
+from repository import git_or
 
 CHANGELOG = Path("CHANGELOG.md")
 BEGIN, END = "<!-- changes: written by make shipped -->", "<!-- end of changes -->"
 
 
 def git(*arguments: str) -> str:
-    """What git prints.
-
-    Raises:
-        RefusedError: it failed.
-    """
-    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
-    if done.returncode:
-        raise RefusedError(f"git {' '.join(arguments)}: {done.stderr.strip()}", 2)
-    return done.stdout.strip()
+    """What git prints, without the line's end; RefusedError says why it failed."""
+    return git_or(RefusedError, *arguments).strip()
 
 
 def shipped(note: Note) -> None:

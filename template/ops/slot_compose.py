@@ -17,6 +17,7 @@ from proxy import SLOTS, Addresses
 from releases import PROCESS, SETTINGS, NotDeployedError, Release
 from settings import setting
 from slots import load
+from words import reason
 
 OLDEST = (2, 24)  # an env_file that may be missing
 SERVICES = {*SLOTS, "proxy"}
@@ -24,6 +25,7 @@ ADDRESSES = Addresses("8080", "blue:8000", "green:8000", "/srv/deploy", "/tmp", 
 # What a container is told of a release, beside its image: its `.env` as it was, which the service itself reads; and
 # the names of what stood in the environment. Values travel by the environment of docker, where no quote changes them.
 FILE, NAMES = "container.env", "container.names"
+FAILED_STEP = re.compile(r"^-{6}\n > .*\n((?:.*\n)*?)-{6}$", re.MULTILINE)
 
 
 class Containers(Ports):
@@ -50,10 +52,10 @@ class Containers(Ports):
             )
         found = self._said("docker", "version", "--format", "{{.Server.Version}}")
         if found.returncode:
-            raise NotDeployedError(f"Docker does not answer ({_last(found.stderr)}); expected it to run, for you", 2)
+            raise NotDeployedError(f"Docker does not answer ({reason(found.stderr)}); expected it to run, for you", 2)
         found = self._said("docker", "compose", "config", "--format", "json")
         if found.returncode:
-            raise NotDeployedError(f"compose.yaml cannot be read: {_last(found.stderr)}", 2)
+            raise NotDeployedError(f"compose.yaml cannot be read: {reason(found.stderr)}", 2)
         services = json.loads(found.stdout)["services"]
         if missing := sorted(SERVICES - services.keys()):
             raise NotDeployedError(
@@ -69,7 +71,13 @@ class Containers(Ports):
         Raises:
             NotDeployedError: it cannot be built.
         """
-        self._compose("its image cannot be built", SLOTS[0], release, "build", "--quiet", SLOTS[0])
+        environment = _told(release) | self._variables({SLOTS[0]: release.id})
+        command = ["docker", "compose", "--progress", "plain", "build", SLOTS[0]]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        if done.returncode:  # what a step that failed had printed stands between two lines, before its command
+            step = FAILED_STEP.search(done.stdout + done.stderr)
+            words = reason(step[1] if step else "") or reason(done.stderr)
+            raise NotDeployedError(f"its image cannot be built: {words}")
 
     def migrate(self, release: Release) -> None:
         """Bring the database to the release's newest revision, and its settings to a test.
@@ -100,9 +108,9 @@ class Containers(Ports):
         return self._state(slot) == "running 0"
 
     def last_words(self) -> str:
-        """The last line of the log, which says why a start failed."""
-        options = ("--no-color", "--no-log-prefix", "--tail", "1")
-        return _last(self._said("docker", "compose", "logs", *options, self._asked).stdout)
+        """What the log says of the last start."""
+        options = ("--no-color", "--no-log-prefix", "--tail", "100")
+        return reason(self._said("docker", "compose", "logs", *options, self._asked).stdout)
 
     def start_proxy(self) -> None:
         """Let the proxy run, with the configuration of this day.
@@ -189,8 +197,3 @@ def _answers() -> bool:
     except Exception:  # noqa: BLE001  # no answer as HTTP has it, whatever the reason
         return False
     return True
-
-
-def _last(text: str) -> str:
-    lines = [line.strip() for line in text.splitlines() if line.strip()]
-    return lines[-1][:300] if lines else ""

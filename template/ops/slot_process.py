@@ -1,6 +1,7 @@
 """The slots as processes of this machine: each a release in its folder, nginx before them. Standard library only."""
 
 import os
+import re
 import shutil
 import signal
 from contextlib import suppress
@@ -9,12 +10,16 @@ from pathlib import Path
 import proxy
 from ports import Ports
 from process import GRACE_SECONDS, LOG, SERVE, end, number_in
-from programs import is_free, run, spawn, wait_until
+from programs import here, is_free, run, spawn, wait_until
 from proxy import SLOTS, Addresses
 from releases import NotDeployedError, Release
 from settings import setting
+from words import reason
 
 PROXY_PID, PROXY_LOG = proxy.FOLDER / "proxy.pid", Path("var/proxy.log")
+MOST_WORDS = 1 << 20
+PLACE = re.compile(r"^ +(?:listen|server) ([^ ;]+);", re.MULTILINE)
+WORKER = "nginx: worker"
 PROXY_WORDS = ("nginx",)  # not what it was begun with: it writes its own words over those, and cuts them off
 # Longer than the proxy keeps a connection, so that no request meets one that the service just closes; and a drain is
 # for what is on its way, for the proxy was told before.
@@ -25,6 +30,7 @@ class Processes(Ports):
     """Builds, starts and stops releases as processes of this machine."""
 
     name = "process"
+    _begun = 0  # where in the log the words of the last start begin
 
     @property
     def _addresses(self) -> Addresses:
@@ -32,6 +38,9 @@ class Processes(Ports):
         slots = (f"127.0.0.1:{self.ports[slot]}" for slot in SLOTS)
         places = (str(place.resolve()) for place in (proxy.FLAGS, proxy.FOLDER))
         return Addresses(f"{f'[{host}]' if ':' in host else host}:{port}", *slots, *places)
+
+    def _configuration(self) -> str:
+        return proxy.configuration(self._addresses)
 
     def require(self) -> None:
         """Refuse where the programs are missing.
@@ -54,6 +63,21 @@ class Processes(Ports):
         if not found:
             raise NotDeployedError("uv is not to be found; expected it on PATH or in .tools: `make setup` brings it", 2)
         return found
+
+    def require_same_place(self) -> None:
+        """Refuse to move what runs: its clients and the proxy go on asking where it was.
+
+        Raises:
+            NotDeployedError: the settings name other ports than the proxy that runs has.
+        """
+        if number_in(PROXY_PID, PROXY_WORDS) and proxy.CONFIGURATION.exists():
+            was, now = map(PLACE.findall, (proxy.CONFIGURATION.read_text("utf-8"), self._configuration()))
+            if was != now:
+                raise NotDeployedError(
+                    f"HOST, PORT or DEPLOY_PORTS is not where it runs ({', '.join(was)}); expected the same, or "
+                    "`python3 ops/deploy.py down` before: `up` starts it elsewhere",
+                    2,
+                )
 
     def build(self, release: Release) -> None:
         """Install what the release needs into its folder.
@@ -82,8 +106,15 @@ class Processes(Ports):
             NotDeployedError: its port is taken.
         """
         self.require_free(slot)
+        with suppress(OSError):
+            self._begun = LOG.stat().st_size
         own = OWN | {"PORT": str(self.ports[slot]), "DEPLOY_ID": release.id}
-        spawn(self._pid(slot), [".venv/bin/python", *SERVE], LOG, release.folder, release.environment() | own)
+        command = [".venv/bin/python", *SERVE]
+        pid = spawn(self._pid(slot), command, LOG, release.folder, release.environment() | own)
+        for other in (self._pid(one) for one in SLOTS if one != slot):
+            with suppress(OSError):  # a number from before the machine was restarted may be that of this process
+                if other.read_text(encoding="ascii").strip() == str(pid):
+                    other.unlink()
 
     def stop(self, slot: str) -> None:
         """End what runs in a slot, once it answers nothing any more."""
@@ -103,10 +134,10 @@ class Processes(Ports):
         return self.running(slot) is not None
 
     def last_words(self) -> str:
-        """The last line of the log, which says why a start failed."""
-        with suppress(OSError):
-            lines = LOG.read_text("utf-8", "replace").splitlines()
-            return lines[-1][:300] if lines else ""
+        """What the log says of the last start; the release before writes there, too."""
+        with suppress(OSError), LOG.open("rb") as log:
+            log.seek(max(self._begun, log.seek(0, os.SEEK_END) - MOST_WORDS))
+            return reason(log.read().decode("utf-8", "replace"))
         return ""
 
     def start_proxy(self) -> None:
@@ -115,15 +146,20 @@ class Processes(Ports):
         Raises:
             NotDeployedError: it cannot, because its port is taken or otherwise.
         """
-        text = proxy.configuration(self._addresses)
+        text = self._configuration()
         pid = number_in(PROXY_PID, PROXY_WORDS)
         if pid and not proxy.is_new(text):
             return
+        proxy.write(text, proxy.CANDIDATE)
+        command = [self._nginx(), "-p", str(Path.cwd()), "-c"]
+        asked = [*command, str(proxy.CANDIDATE.resolve()), "-t", "-q"]
+        run(asked, Path(), dict(os.environ), "the proxy refuses its configuration")
+        proxy.CANDIDATE.replace(proxy.CONFIGURATION)
+        command.append(str(proxy.CONFIGURATION.resolve()))
         if not pid:
+            if self._end_workers():
+                wait_until(lambda: is_free(*self.bind), 5.0, f"port {self.bind[1]} is not given back by a killed proxy")
             self.require_free_proxy(self.bind[0])
-        proxy.write(text)
-        command = [self._nginx(), "-p", str(Path.cwd()), "-c", str(proxy.CONFIGURATION.resolve())]
-        run([*command, "-t", "-q"], Path(), dict(os.environ), "the proxy refuses its configuration")
         if pid:
             os.kill(pid, signal.SIGHUP)
             return
@@ -135,7 +171,18 @@ class Processes(Ports):
         if pid := number_in(PROXY_PID, PROXY_WORDS):
             os.kill(pid, signal.SIGQUIT)
             wait_until(lambda: number_in(PROXY_PID, PROXY_WORDS) != pid, 70.0, "the proxy did not end")
+        elif self._end_workers():
+            wait_until(lambda: not here(WORKER), 70.0, "the proxy did not end")
         PROXY_PID.unlink(missing_ok=True)
+
+    @staticmethod
+    def _end_workers() -> bool:
+        """Tell what a proxy left that was killed to end; returns whether there was any."""
+        found = here(WORKER)
+        for pid in found:
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGQUIT)
+        return bool(found)
 
     def forget(self, name: str) -> None:
         """Of a release there is nothing beside its folder."""

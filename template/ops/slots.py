@@ -2,15 +2,20 @@
 
 import json
 import os
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 
-from proxy import FOLDER, SLOTS
+from proxy import FOLDER, SLOTS, serving
 from records import UnreadableError, text_of
 from releases import Release
 
 FILE = FOLDER / "state.json"
 KEEP = 5
+NAME = re.compile(r"\d{8}T[\w.-]+")  # of a release, and of its folder
+EXPECTED = (
+    "expected it whole: put a copy back, or stop and forget what runs (python3 ops/deploy.py down --forget), and deploy"
+)
 
 
 @dataclass(frozen=True)
@@ -71,10 +76,10 @@ class State:
                 file.flush()
                 os.fsync(file.fileno())
             partial.replace(FILE)
-        except OSError:
+        except OSError as error:
             with suppress(OSError):
                 partial.unlink()
-            raise
+            raise OSError(error.errno, error.strerror, str(FILE)) from None
 
 
 def load() -> State:
@@ -85,6 +90,8 @@ def load() -> State:
         OSError: it cannot be read.
     """
     if not FILE.exists():
+        if slot := serving():
+            raise UnreadableError(FILE, f"is gone, and the proxy sends requests to {slot}; {EXPECTED}")
         return State()
     try:
         found = json.loads(text_of(FILE))
@@ -92,12 +99,12 @@ def load() -> State:
         work = Work(**found["work"]) if found["work"] else None
         state = State(found["active"], dict(found["slots"]), releases, list(found["good"]), work)
         named = {*state.good, *filter(None, state.slots.values()), *([work.release] if work else [])}
+        members = [*releases, *(each for one in [*releases.values(), work] if one for each in vars(one).values())]
+        is_whole = all(isinstance(each, str) for each in members) and all(map(NAME.fullmatch, releases))
         if state.active not in (None, *SLOTS) or set(state.slots) != set(SLOTS) or not named <= releases.keys():
+            is_whole = False
+        if not is_whole or any(name != one.id for name, one in releases.items()):
             raise ValueError("it names what is not there")  # noqa: TRY301  # told as the other faults
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise UnreadableError(
-            FILE,
-            f"is not what `make deploy` wrote ({error}); expected it whole: put a copy back, or stop the service "
-            "(python3 ops/deploy.py down), remove the file, and deploy again",
-        ) from None
+        raise UnreadableError(FILE, f"is not what `make deploy` wrote ({error}); {EXPECTED}") from None
     return state

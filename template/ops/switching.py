@@ -5,6 +5,7 @@ crash finds the line and goes on, or does not and takes it back. Standard librar
 """
 
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -15,6 +16,7 @@ from deploys import Deploy, add, deploys
 from driving import Driver, answer, is_ready
 from health import default_url
 from measure import Measure
+from programs import end_left
 from records import now, who
 from releases import NotDeployedError, Release, moment
 from slots import State, Work
@@ -47,6 +49,7 @@ class Switching:
         try:
             self.state.save()
             yield sides
+            unstoppable()  # what is recorded stands
             words = reason or (None if verb == "deploy" else f"{release.version} was brought back")
             _record(work, DONE[verb], words, time.monotonic() - begun, *sides)
         except BaseException as error:
@@ -65,8 +68,15 @@ class Switching:
         good = [*good[: good.index(work.release)], work.release] if work.release in good else [*good, work.release]
         self.state.slots[work.slot] = work.release
         self.state.now_active(work.slot, good)
-        self.state.save()
+        self.keep()
         releases.remove_all_but(self.state.releases, self.driver.forget)
+
+    def keep(self) -> None:
+        """Save what stands since it was recorded; where that cannot be, the next command does it from the record."""
+        try:
+            self.state.save()
+        except OSError as error:
+            say(f"done, but the next command has to settle it: {error}")
 
     def take_back(self, work: Work) -> None:
         """Make it as it was: requests to the slot that had them, and in the other what ran there."""
@@ -81,13 +91,25 @@ class Switching:
                     self.state.slots[work.slot] = None
                     say(f"{kept.told} is no longer warm: {error}")
         self.state.now_active(active, self.state.good)
+        self._revive()
         self.state.save()
         releases.remove_all_but(self.state.releases, self.driver.forget)
 
+    def _revive(self) -> None:
+        """Let what has the requests answer them, where it or the proxy was killed meanwhile."""
+        slot, release = self.state.active, self.state.of(self.state.active)
+        if not (slot and release) or is_ready(default_url().removesuffix("/readyz"), release):
+            return
+        try:
+            if not is_ready(self.driver.url(slot), release) and not self.driver.is_running(slot):
+                self.bring_up(slot, release)
+            self.driver.start_proxy()
+        except NotDeployedError as error:
+            say(f"{release.told} does not answer, and cannot be started again: {error}")
+
     def requests_back(self) -> None:
         """Let the slot that stands have the requests; nothing interrupts what follows."""
-        for each in ENDS:
-            signal.signal(each, signal.SIG_IGN)
+        unstoppable()
         proxy.serve_only(self.state.active)
         if not self.state.active:
             self.driver.stop_proxy()
@@ -97,6 +119,14 @@ class Switching:
         work = self.state.work
         if not work:
             return
+        before = [signal.getsignal(each) for each in ENDS]
+        unstoppable()
+        end_left()
+        self._settle(work)
+        for each, handler in zip(ENDS, before, strict=True):
+            signal.signal(each, handler)
+
+    def _settle(self, work: Work) -> None:
         results = [one.result for one in deploys() if one.id == work.id]
         if DONE[work.verb] in results:
             self.accept(work)
@@ -137,6 +167,13 @@ class Switching:
             if time.monotonic() > until:
                 raise NotDeployedError(f"requests do not arrive at it: {answer(default_url().removesuffix('/readyz'))}")
             time.sleep(PAUSE_SECONDS)
+
+
+def unstoppable() -> None:
+    """Nothing interrupts what follows, nor the programs that it runs."""
+    sys.unraisablehook = lambda _: None  # Python would tell of a signal that came a moment before
+    for each in ENDS:
+        signal.signal(each, signal.SIG_IGN)
 
 
 def _record(work: Work, result: str, reason: str | None, seconds: float | None, *sides: Measure) -> None:

@@ -14,6 +14,11 @@ def say(text: str) -> None:
         print(text, flush=True)
 
 
+def plain(markdown: str) -> str:
+    """What a page says, for a terminal: a name is spelt there so that no browser takes it for a tag."""
+    return markdown.replace("&lt;", "<").replace("&gt;", ">").replace("&amp;", "&")
+
+
 def step(verb: str, what: str, do: Callable[[], T]) -> T:
     """Do it, and say how long it took."""
     begun = time.monotonic()

@@ -12,14 +12,14 @@ import os
 import subprocess
 import sys
 import warnings
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 import copier
 from copies import NotDoneError, tell
-from leaving import git
 from rendering import require_committed, template_in_use
+from repository import git
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -93,6 +93,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
     if branch in elsewhere or git("branch", "--list", branch):
         print(f"proposed already: the branch {branch}")
         return None
+    git("add", "--update", "--", ".")  # changes nothing, and fails where another git is at work
     here = git("rev-parse", "--abbrev-ref", "HEAD").strip()
     start = git("rev-parse", "HEAD").strip()
     git("switch", "--quiet", "--create", branch)
@@ -172,10 +173,18 @@ def main() -> int:
     return 0 if proposal.is_clean else 1
 
 
-if __name__ == "__main__":
+def ended(do: Callable[[], int]) -> int:
+    """Do it, and return the exit code; what kept it from being done is one line."""
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
-        sys.exit(main())
-    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        return do()
+    except subprocess.CalledProcessError as error:
+        words = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        print(f"not done: {words[0] if words else error}", file=sys.stderr)
+    except (NotDoneError, OSError, KeyboardInterrupt) as error:
         print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
-        sys.exit(2)
+    return 2
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main))

@@ -10,13 +10,12 @@ import base64
 import os
 import subprocess
 import sys
-import warnings
 from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from copies import NotDoneError
-from leaving import git
-from update_proposal import PAGE, Proposal, propose
+from repository import git
+from update_proposal import PAGE, Proposal, ended, propose
 
 TOKENS = ("CHASSIS_UPDATE_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN")
 
@@ -119,7 +118,7 @@ def _open_by_gh(where: Place, proposal: Proposal) -> None:
 def main() -> int:
     """Propose and request, and say what came of it."""
     where = place()
-    proposed = {line.rpartition("/")[2] for line in where.git("ls-remote", "--heads", where.url).splitlines()}
+    proposed = {line.partition("refs/heads/")[2] for line in where.git("ls-remote", "--heads", where.url).splitlines()}
     proposal = propose(proposed)
     if proposal is None:
         return 0
@@ -132,9 +131,4 @@ def main() -> int:
 
 
 if __name__ == "__main__":
-    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
-    try:
-        sys.exit(main())
-    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
-        print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
-        sys.exit(2)
+    sys.exit(ended(main))

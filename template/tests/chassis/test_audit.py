@@ -216,6 +216,18 @@ def test_limit_that_limits_nothing_is_found(
         assert CHECKS["limits.request_rate"].run(one).verdict == verdict
 
 
+@pytest.mark.parametrize(
+    ("banner", "verdict"), [("", "pass"), ("nginx", "pass"), ("nginx/1.29", "FAIL"), ("uvicorn", "FAIL")]
+)
+def test_banner_of_nginx_may_say_its_name_alone(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, banner: str, verdict: str
+) -> None:
+    """The proxy of `make deploy` cannot leave out its name; a version, and whatever else, is found."""
+    answer = SimpleNamespace(header=lambda name: banner if name == "server" else "")
+    monkeypatch.setattr("app.chassis.audit.headers._answers", lambda _target: {"GET /livez": answer})
+    assert told("headers.no_banner", tmp_path).verdict == verdict
+
+
 @pytest.mark.parametrize(("leak", "verdict"), [(b"", "pass"), (b"body", "FAIL")])
 def test_secret_of_a_body_in_the_log_is_found(tmp_path: Path, leak: bytes, verdict: str) -> None:
     """A service that logs what it is sent."""

@@ -8,7 +8,7 @@ from app.chassis.audit.target import Answer, Target
 __all__ = ["content_policy", "cross_origin", "no_banner", "no_store", "nosniff", "transport_security"]
 
 _ORIGIN = "https://audit.invalid"
-_TELL_TALES = ("server", "x-powered-by", "x-aspnet-version", "x-runtime")
+_TELLS = ("server", "x-powered-by", "x-aspnet-version", "x-runtime")
 
 
 @cache
@@ -62,10 +62,10 @@ def transport_security(target: Target) -> Finding:
 
 
 def no_banner(target: Target) -> Finding:
-    """A version in a header is a search term for an attacker."""
+    """A version in a header is a search term for an attacker; nginx in front can leave out that, but not its name."""
     answers = _answers(target)
-    bad = [f"{name} in {what}" for what, one in answers.items() for name in _TELL_TALES if one.header(name)]
-    return judged(", ".join(answers), bad, [], "none of them")
+    bad = [f"{name} in {at}" for at, one in answers.items() for name in _TELLS if one.header(name) not in ("", "nginx")]
+    return judged(", ".join(answers), bad, [], "none of them, or nginx without a version")
 
 
 def cross_origin(target: Target) -> Finding:

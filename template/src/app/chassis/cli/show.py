@@ -48,6 +48,9 @@ def _callers(security: list[dict[str, list[str]]]) -> str:
     return " or ".join(" ".join((scheme, *scopes)) for one in security for scheme, scopes in one.items())
 
 
+REQUIRED = "(required)"
+
+
 class _OpsSettings(BaseSettings):
     """What programs of ops/ and migrate-rehearse read from the same file; nothing here judges their values."""
 
@@ -81,7 +84,9 @@ def setting_rows() -> list[dict[str, str]]:
         {
             "variable": name.upper(),
             "value": _shown(getattr(settings, name)),
-            "default": _shown(field.get_default(call_default_factory=True, validated_data={})),
+            "default": REQUIRED
+            if field.is_required()
+            else _shown(field.get_default(call_default_factory=True, validated_data={})),
             "meaning": (field.description or "").replace("\n", " "),
         }
         for settings in (loaded_settings(), load_settings(_OpsSettings))

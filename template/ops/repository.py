@@ -1,0 +1,22 @@
+"""What git says of this folder. Standard library and git only."""
+
+import subprocess
+from collections.abc import Callable
+
+
+def git(*arguments: str) -> str:
+    """What git prints in this folder, whatever bytes a path has.
+
+    Raises:
+        subprocess.CalledProcessError: git failed.
+    """
+    done = subprocess.run(["git", *arguments], capture_output=True, check=True)
+    return done.stdout.decode("utf-8", "surrogateescape")
+
+
+def git_or(refused: Callable[[str, int], Exception], *arguments: str) -> str:
+    """What git prints in this folder; where it fails, `refused` is raised with git's words and exit code 2."""
+    done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise refused(f"git {arguments[0]}: {done.stderr.strip()}", 2)
+    return done.stdout
