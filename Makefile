@@ -50,7 +50,7 @@ bench: .tools/tests ## measure what a render and a request cost, as ratios of pr
 release-check: check test ## all that must hold before a tag: committed, checked, tested, noted
 	@test -z "$$(git status --porcelain)" || { echo "found uncommitted changes, expected none" >&2; exit 1; }
 	@! git describe --tags --exact-match HEAD 2>/dev/null || { echo "found a tag here already: tags never move" >&2; exit 1; }
-	@grep -q '^## Unreleased' CHANGELOG.md || { echo "found no '## Unreleased' in CHANGELOG.md" >&2; exit 1; }
+	@$(run) hooks/release_notes.py check
 
 .tools/ready: pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' \

@@ -68,7 +68,8 @@ def _default(details: Mapping, known: Mapping[str, Any]) -> Any:
     if not isinstance(default, str):
         return default
     rendered = _compiled(default).render(known)
-    return rendered if details["type"] == "str" else yaml.safe_load(rendered)
+    is_text = details["type"] == "str" and not details.get("multiselect")
+    return rendered if is_text else yaml.safe_load(rendered)
 
 
 def _problem(value: Any, details: Mapping, known: Mapping[str, Any]) -> str:
