@@ -26,6 +26,7 @@ from conftest import commit_all
 from gates import Side
 from releases import NotDeployedError, Release
 from slots import State, load
+from tools import user_environment
 
 SLEEPS = [sys.executable, "-c", "import time; time.sleep(600)", *process.SERVE]
 RELEASE = Release("20260101T000000.000Z-0a0a0a0a", "1.0.0", "HEAD")
@@ -37,6 +38,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Path]:
     folder = tmp_path / "service"
     (folder / "var/deploy").mkdir(parents=True)
     monkeypatch.chdir(folder)
+    monkeypatch.setenv("PATH", user_environment()["PATH"])
     before, hook = [signal.getsignal(each) for each in switching.ENDS], sys.unraisablehook
     yield folder
     sys.unraisablehook = hook

@@ -137,8 +137,8 @@ class Processes(Ports):
         """What the log says of the last start; the release before writes there, too."""
         with suppress(OSError), LOG.open("rb") as log:
             log.seek(max(self._begun, log.seek(0, os.SEEK_END) - MOST_WORDS))
-            return reason(log.read().decode("utf-8", "replace"))
-        return ""
+            return reason(log.read().decode("utf-8", "replace")) or "it said nothing"
+        return "its log cannot be read"
 
     def start_proxy(self) -> None:
         """Let the proxy run, with the configuration of this day.
