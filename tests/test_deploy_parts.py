@@ -306,7 +306,8 @@ def test_command_that_settled_the_one_before_can_be_stopped(monkeypatch: pytest.
     for each in switching.ENDS:
         signal.signal(each, deploy.interrupted)
     whole = switching.Switching(_Nothing(), State(), "make deploy")
-    monkeypatch.setattr(whole.driver.__class__, "stop_proxy", lambda *_: signal.pthread_kill(threading.get_ident(), signal.SIGTERM), False)
+    stop = lambda *_: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr(whole.driver.__class__, "stop_proxy", stop, False)
     whole.state.releases[RELEASE.id] = RELEASE
     whole.state.work = switching.Work("one", "deploy", "blue", RELEASE.id, "make deploy", "1.0.0", "HEAD")
     whole.recover()
