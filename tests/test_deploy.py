@@ -35,9 +35,10 @@ async def lifespan(_):
 
 app = create_app(settings=Settings, api="app.api", domains="app.domains", lifespan=lifespan)
 """
-TAKES_AWAY = 'revision = "0099"\ndown_revision = "0002"\n\n\ndef upgrade():\n    op.drop_column("items", "name")\n'
-
-
+TAKES_AWAY = (
+    'from alembic import op\n\nrevision = "0099"\ndown_revision = "0002"\n\n\n'
+    'def upgrade():\n    op.drop_column("items", "name")\n'
+)
 NUMBERS = (
     '{"active": "blue", "slots": {"blue": "a", "green": null}, "good": ["a"], "work": null, '
     '"releases": {"a": {"id": 1, "version": 2, "commit": 3}}}'
@@ -156,7 +157,7 @@ def test_revision_that_takes_away_is_refused_before_anything(deployed: Deployed)
     assert (done.returncode, done.stderr.count("\n"), deployed.ready()) == (1, 1, before)
     assert f"not done: {before['version']} ({before['deploy_id']}) could not serve the database" in done.stderr
     assert "; to do it: ARGS=--anyway (--anyway)" in done.stderr
-    assert "migrations/versions/0099_größe weg.py:6: removes items.name\n" in done.stdout
+    assert "migrations/versions/0099_größe weg.py:8: removes items.name\n" in done.stdout
 
 
 def _listening(deployed: Deployed) -> list[int]:

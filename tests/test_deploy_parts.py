@@ -76,8 +76,9 @@ def test_stopped_process_takes_its_children_with_it(folder: Path) -> None:
         subprocess.run(["timeout", "10", "tail", f"--pid={child}", "-f", "/dev/null"], check=True)
 
 
-def test_step_that_goes_on_after_its_program_was_killed_is_ended(folder: Path) -> None:
-    """A migration that nobody waits for would hold its locks while the next one begins."""
+def test_step_that_goes_on_after_its_program_was_killed_is_ended(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A migration that nobody waits for would hold its locks while the next one begins; also in a narrow terminal."""
+    monkeypatch.setenv("COLUMNS", "40")
     with running([*SLEEPS[:3], "-m", "app", "migrate"], folder) as one:
         programs.STEP.write_text(str(one.pid))
         programs.end_left()
@@ -256,7 +257,7 @@ def test_signals_that_come_together_are_one_stop(capfd: pytest.CaptureFixture[st
         signal.signal(each, deploy.interrupted)
     signal.pthread_sigmask(signal.SIG_BLOCK, switching.ENDS)
     for each in switching.ENDS:
-        os.kill(os.getpid(), each)
+        signal.pthread_kill(threading.get_ident(), each)
     with pytest.raises(KeyboardInterrupt):
         signal.pthread_sigmask(signal.SIG_UNBLOCK, switching.ENDS)
     assert capfd.readouterr().err == ""
@@ -270,7 +271,7 @@ def test_stop_that_comes_when_it_is_recorded_does_not_take_it_back(monkeypatch: 
 
     def recorded(*arguments: object) -> None:
         record(*arguments)
-        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pthread_kill(threading.get_ident(), signal.SIGTERM)
 
     monkeypatch.setattr(switching, "_record", recorded)
     whole = switching.Switching(_Nothing(), State(), "make deploy")
@@ -305,7 +306,8 @@ def test_command_that_settled_the_one_before_can_be_stopped(monkeypatch: pytest.
     for each in switching.ENDS:
         signal.signal(each, deploy.interrupted)
     whole = switching.Switching(_Nothing(), State(), "make deploy")
-    monkeypatch.setattr(whole.driver.__class__, "stop_proxy", lambda *_: os.kill(os.getpid(), signal.SIGTERM), False)
+    stop = lambda *_: signal.pthread_kill(threading.get_ident(), signal.SIGTERM)  # noqa: E731
+    monkeypatch.setattr(whole.driver.__class__, "stop_proxy", stop, False)
     whole.state.releases[RELEASE.id] = RELEASE
     whole.state.work = switching.Work("one", "deploy", "blue", RELEASE.id, "make deploy", "1.0.0", "HEAD")
     whole.recover()

@@ -152,3 +152,8 @@ def test_release_that_was_taken_back_may_have_migrated(folder: Path, monkeypatch
     wayback.note(old)
     wayback.note(git(folder, "rev-parse", "HEAD~1").strip())
     assert wayback.noted() == [git(folder, "rev-parse", "HEAD~1").strip()]
+
+
+def test_name_that_stands_for_nothing_is_unknown(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A revision that forgot to import what it calls does something else than its text tells."""
+    assert verdict(folder, monkeypatch, "def upgrade():\n    op.drop_column('items', 'note')\n") is None

@@ -33,7 +33,8 @@ def number_in(path: Path, words: tuple[str, ...]) -> int | None:
     """
     try:
         pid = int(path.read_text(encoding="ascii"))
-        command = subprocess.run(["ps", "-o", "args=", "-p", str(pid)], capture_output=True, text=True, check=False)
+        asked = ["ps", "-ww", "-o", "args=", "-p", str(pid)]  # as wide as it is, whatever COLUMNS says
+        command = subprocess.run(asked, capture_output=True, text=True, check=False)
     except (OSError, ValueError):
         return None
     cwd = Path(f"/proc/{pid}/cwd")

@@ -105,7 +105,7 @@ def environment_of_operator() -> dict[str, str]:
 
 def here(words: str) -> list[int]:
     """The numbers of the processes with these words that work in this folder, where the system tells."""
-    done = subprocess.run(["ps", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=False)
+    done = subprocess.run(["ps", "-ww", "-A", "-o", "pid=,args="], capture_output=True, text=True, check=False)
     pids = [int(line.split()[0]) for line in done.stdout.splitlines() if words in line]
     found = []
     for pid in pids:

@@ -5,6 +5,7 @@ handed on, or a function from elsewhere, is a finding that cannot be judged.
 """
 
 import ast
+import builtins
 import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -55,8 +56,13 @@ class _Names:
         self.foreign: set[str] = set(REACHING)
         self.tables: dict[ast.AST, list[str]] = {}  # of a call, the table of the batch that it belongs to
         self.batches: set[str] = set()
+        self.known: set[str] = set(dir(builtins))  # what stands for nothing in this file is not known to add
         for node in ast.walk(tree):
             match node:
+                case ast.Name(id=name, ctx=ast.Store()) | ast.arg(arg=name) | ast.ExceptHandler(name=str(name)):
+                    self.known.add(name)
+                case ast.FunctionDef(name=name) | ast.AsyncFunctionDef(name=name) | ast.ClassDef(name=name):
+                    self.known.add(name)
                 case ast.ImportFrom(module=module, names=names):
                     for one in names:
                         self._imported(one, module or "", is_operations=(module, one.name) == ("alembic", "op"))
@@ -69,6 +75,7 @@ class _Names:
 
     def _imported(self, one: ast.alias, module: str, *, is_operations: bool) -> None:
         name = one.asname or one.name.partition(".")[0]
+        self.known.add(name)
         if is_operations:
             self.operations.add(name)
         elif module.partition(".")[0] not in LIBRARIES:
@@ -79,6 +86,10 @@ class _Names:
             case ast.withitem(ast.Call(func=ast.Attribute(attr="batch_alter_table")) as call, ast.Name(id=batch)):
                 self.batches.add(batch)
                 self.tables |= {each: texts(call)[:1] for each in ast.walk(whole) if isinstance(each, ast.Call)}
+
+    def is_foreign(self, name: str) -> bool:
+        """Whether a call by this name goes to what this file does not tell; a value has no name."""
+        return name in self.foreign or bool(name and name not in self.known)
 
     def verb(self, node: ast.AST) -> str | None:
         """Which of alembic's operations a call is."""
@@ -118,7 +129,7 @@ def _judged(nodes: list[ast.AST], names: _Names) -> Iterator[tuple[Any, ...]]:
                     yield node, f"{verb}: what is done with it cannot be read", None
                 elif verb not in is_read or verb == "batch_alter_table":
                     yield from ((node, *one) for one in operation(verb, node, names.tables.get(node, [])))
-            case ast.Call(func=func) if node not in inner and _root(func) in names.foreign:
+            case ast.Call(func=func) if node not in inner and names.is_foreign(_root(func)):
                 yield node, f"{ast.unparse(func)[:60]}: its effect cannot be read", None
 
 
