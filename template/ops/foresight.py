@@ -11,14 +11,14 @@ from pathlib import Path
 
 import copier
 from copies import tell
+from remains import settings_of
 from rendering import ANSWERS, listed, read_answers, rendered, template_in_use
 from repository import git
-from remains import settings_of
 
 
 @dataclass(frozen=True)
 class Foresight:
-    """Which files an update changes, which it cannot merge, what of the team's it would lose; settings that come or go."""
+    """Files that an update changes or cannot merge, what of the team's it would lose, settings that come or go."""
 
     changed: tuple[str, ...]
     conflicts: tuple[str, ...]

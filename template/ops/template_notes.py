@@ -31,7 +31,9 @@ def notes(before: str, after: str) -> list[str]:
 
 def _told(text: str, before: str, after: str) -> list[str]:
     try:
-        rows = [row for row in tomllib.loads(text)["release"] if _order(before) < _order(row["version"]) <= _order(after)]
+        rows = [
+            row for row in tomllib.loads(text)["release"] if _order(before) < _order(row["version"]) <= _order(after)
+        ]
         found = []
         for row in rows:
             found += [f"{row['version']}: {words}" for words in row["sees"]]

@@ -18,7 +18,7 @@ import copier
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
 from rendering import require_committed, template_in_use
-from repository import git
+from repository import git, unmerged
 from template_notes import notes
 from update_proposal import commit, ended, identity, locked, newest
 
@@ -95,7 +95,7 @@ def _apply(begun: Begun, before: str, after: str) -> int:
     tell(f"updating from {before} to {after}, on the branch {begun.branch}")
     with template_in_use():
         copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
-    if found := [path for path in git("diff", "--name-only", "--relative", "--diff-filter=U", "-z").split("\0") if path]:
+    if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
         print(f"settle them as docs/chassis/updating.md says, then make setup check test; or {BACK}", file=sys.stderr)
         return 1
@@ -127,9 +127,8 @@ def undo() -> int:
     if here not in (begun.branch, begun.here):
         raise NotDoneError(f"{here} is checked out; expected {begun.branch}, as the update left it", 2)
     if here == begun.branch:
-        unmerged = [path for path in git("diff", "--name-only", "--diff-filter=U", "-z").split("\0") if path]
-        if unmerged:  # git stashes no unmerged file
-            git("add", "--", *(f":(top){path}" for path in unmerged))
+        if found := unmerged():  # git stashes no unmerged file
+            git("add", "--", *found)
         if git("status", "--porcelain"):
             git(*identity(), "stash", "push", "--quiet", "--include-untracked", "--message", f"undone: {begun.branch}")
             print("what was not committed is kept: git stash list")
@@ -139,7 +138,8 @@ def undo() -> int:
         git("branch", "--quiet", "--delete", "--force", begun.branch)
         print(f"the branch {begun.branch} is gone; its last commit was {last[:12]}")
     STATE.unlink()
-    print(f"as before: {begun.here if begun.here != 'HEAD' else begun.start[:12]}; make setup installs what it asks for")
+    where = begun.start[:12] if begun.here == "HEAD" else begun.here
+    print(f"as before: {where}; make setup installs what it asks for")
     return 0
 
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import copier
 from copies import NotDoneError, tell
 from rendering import require_committed, template_in_use
-from repository import git
+from repository import git, unmerged
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -122,7 +122,7 @@ def _updated(branch: str, before: str, after: str) -> Proposal:
     tell(f"updating from {before} to {after}")
     with template_in_use():
         copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
-    conflicts = tuple(_paths("diff", "--name-only", "--relative", "--diff-filter=U", "-z"))
+    conflicts = tuple(unmerged())
     lock = "" if "pyproject.toml" in conflicts else locked()
     git("add", "--all", ".")
     changed = tuple(_paths("diff", "--name-only", "--relative", "--cached", "-z"))
