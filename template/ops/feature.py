@@ -17,7 +17,7 @@ from leaving import OURS, edited, modules, sweep
 from references import references
 from remains import libraries, notes, settings_of
 from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, update
-from repository import git
+from repository import git, unmerged
 
 SAMPLES = {"auth": "accounts"}
 INSTEAD = {
@@ -128,8 +128,7 @@ def require_unedited(feature: str, leaving: set[str], original: Path) -> None:
 
 def conflicts() -> list[str]:
     """Files that Copier could not merge, told."""
-    found = [path for path in git("diff", "--name-only", "--relative", "--diff-filter=U", "-z").split("\0") if path]
-    if found:
+    if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
         print(
             "settle them as docs/chassis/updating.md says, then make setup, make check, make test; then commit.\n"

@@ -20,13 +20,13 @@ FEATURES = ("auth", "rate_limit")
 ANSWERS = Path(".copier-answers.yml")
 
 
-def read_answers(feature: str) -> dict[str, Any]:
+def read_answers(feature: str | None = None) -> dict[str, Any]:
     """What this service was rendered from.
 
     Raises:
         NotDoneError: no such feature, or no answers that an update could start from.
     """
-    if feature not in FEATURES:
+    if feature is not None and feature not in FEATURES:
         raise NotDoneError(f"no feature is called {feature[:64]!r}; expected one of: {', '.join(FEATURES)}", 2)
     where = f"{ANSWERS} in {Path.cwd()}"
     if not ANSWERS.is_file():

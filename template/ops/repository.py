@@ -14,6 +14,11 @@ def git(*arguments: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
+def unmerged() -> list[str]:
+    """The files below this folder that git could not merge."""
+    return [path for path in git("diff", "--name-only", "--relative", "--diff-filter=U", "-z").split("\0") if path]
+
+
 def git_or(refused: Callable[[str, int], Exception], *arguments: str) -> str:
     """What git prints in this folder; where it fails, `refused` is raised with git's words and exit code 2."""
     done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)

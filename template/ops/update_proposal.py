@@ -19,7 +19,7 @@ from pathlib import Path
 import copier
 from copies import NotDoneError, tell
 from rendering import require_committed, template_in_use
-from repository import git
+from repository import git, unmerged
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -99,7 +99,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
     git("switch", "--quiet", "--create", branch)
     try:
         proposal = _updated(branch, before, after)
-        _commit(proposal)
+        commit(proposal.title, proposal.page())
     except BaseException:
         # This folder alone: what else the repository holds may have changes that nobody committed.
         git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
@@ -122,8 +122,8 @@ def _updated(branch: str, before: str, after: str) -> Proposal:
     tell(f"updating from {before} to {after}")
     with template_in_use():
         copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
-    conflicts = tuple(_paths("diff", "--name-only", "--relative", "--diff-filter=U", "-z"))
-    lock = "" if "pyproject.toml" in conflicts else _locked()
+    conflicts = tuple(unmerged())
+    lock = "" if "pyproject.toml" in conflicts else locked()
     git("add", "--all", ".")
     changed = tuple(_paths("diff", "--name-only", "--relative", "--cached", "-z"))
     return Proposal(branch, before, after, conflicts, changed, lock)
@@ -133,7 +133,7 @@ def _paths(*arguments: str) -> list[str]:
     return sorted({path for path in git(*arguments).split("\0") if path})
 
 
-def _locked() -> str:
+def locked() -> str:
     """Bring the lock up to date, where git holds one; what uv said if it could not."""
     if not git("ls-files", "uv.lock"):
         return ""
@@ -141,23 +141,18 @@ def _locked() -> str:
     return done.stderr.strip().splitlines()[-1].strip() if done.returncode else ""
 
 
-def _commit(proposal: Proposal) -> None:
+def identity() -> tuple[str, ...]:
+    """Options that say who commits, where git does not know it."""
     try:
-        identity = () if git("config", "user.name") and git("config", "user.email") else IDENTITY
+        return () if git("config", "user.name") and git("config", "user.email") else IDENTITY
     except subprocess.CalledProcessError:
-        identity = IDENTITY
-    git(
-        *identity,
-        "commit",
-        "--quiet",
-        "--no-verify",
-        "--message",
-        proposal.title,
-        "--message",
-        proposal.page(),
-        "--",
-        ".",
-    )
+        return IDENTITY
+
+
+def commit(*messages: str) -> None:
+    """Commit all that is staged of this folder."""
+    words = [word for message in messages for word in ("--message", message)]
+    git(*identity(), "commit", "--quiet", "--no-verify", *words, "--", ".")
 
 
 def main() -> int:

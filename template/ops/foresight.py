@@ -1,0 +1,103 @@
+"""What an update would do to this service, tried in a scratch worktree. Needs Copier."""
+
+import shutil
+import subprocess
+import tempfile
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import copier
+from copies import tell
+from remains import settings_of
+from rendering import ANSWERS, listed, read_answers, rendered, template_in_use
+from repository import git
+
+
+@dataclass(frozen=True)
+class Foresight:
+    """Files that an update changes or cannot merge, what of the team's it would lose, settings that come or go."""
+
+    changed: tuple[str, ...]
+    conflicts: tuple[str, ...]
+    losses: tuple[str, ...]
+    settings_added: tuple[str, ...]
+    settings_removed: tuple[str, ...]
+
+
+def foresee() -> Foresight:
+    """Update a worktree of the commit that is checked out, and compare.
+
+    Raises:
+        NotDoneError: Copier failed.
+        subprocess.CalledProcessError: git did.
+    """
+    answers = read_answers()
+    with _worktree() as there, rendered(answers, answers["features"]) as fresh:
+        tell("trying the update in a scratch worktree")
+        before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
+        with template_in_use():
+            copier.run_update(there, skip_answered=True, defaults=True, overwrite=True, quiet=True)
+        conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
+        changed = {*_paths(there, "diff", "--name-only", "--relative", "HEAD"), *_new(there)}
+        losses = tuple(_losses(before, fresh, there, conflicts))
+        was, now = (settings_of(folder) for folder in (Path(), there))
+    return Foresight(
+        tuple(sorted(changed)), tuple(sorted(conflicts)), losses, tuple(sorted(now - was)), tuple(sorted(was - now))
+    )
+
+
+@contextmanager
+def _worktree() -> Iterator[Path]:
+    """This service as it is committed, elsewhere; gone afterwards, with what git remembers of it."""
+    with tempfile.TemporaryDirectory() as folder:
+        whole = Path(folder, "tree")
+        try:
+            git("worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
+            yield (whole / git("rev-parse", "--show-prefix").strip()).resolve()
+        finally:
+            shutil.rmtree(whole, ignore_errors=True)
+            git("worktree", "prune")
+
+
+def _paths(folder: Path, *arguments: str) -> list[str]:
+    done = subprocess.run(["git", *arguments, "-z"], cwd=folder, capture_output=True, check=True)
+    return [path for path in done.stdout.decode("utf-8", "surrogateescape").split("\0") if path]
+
+
+def _held(folder: Path) -> list[str]:
+    return _paths(folder, "ls-files")
+
+
+def _new(folder: Path) -> list[str]:
+    return _paths(folder, "ls-files", "--others", "--exclude-standard")
+
+
+def _losses(before: dict[str, bytes], fresh: Path, there: Path, conflicts: set[str]) -> Iterator[str]:
+    """What the team changed since its release, and would find no more: whole files, pictures, lines."""
+    for path, held in before.items():
+        released = (fresh / path).read_bytes() if (fresh / path).is_file() else b""
+        if path == str(ANSWERS) or _plain(held) == _plain(released):
+            continue
+        after = (there / path).read_bytes() if (there / path).is_file() else None
+        if after is None:
+            yield f"{path} would be deleted, with your edits"
+        elif b"\0" in held:
+            if after != held:
+                yield f"{path} is no text, and would be the release's again"
+        elif path not in conflicts and (count := _lost_lines(held, released, after)):
+            yield f"{path} would lose {count} lines of yours"
+    for path in sorted(listed(fresh) - before.keys()):
+        if (there / path).is_file():
+            yield f"{path}, which you deleted, would come back"
+
+
+def _plain(text: bytes) -> bytes:
+    return text.replace(b"\r\n", b"\n")
+
+
+def _lost_lines(held: bytes, released: bytes, after: bytes) -> int:
+    lines, was, now = (Counter(_plain(text).splitlines()) for text in (held, released, after))
+    return ((lines - was) - now).total()

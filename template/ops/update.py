@@ -1,0 +1,158 @@
+"""Brings this service to the template's newest release: foreseen, on a branch, checked, and taken back by one command.
+
+Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--anyway]    --anyway: also where something is lost
+       … ops/update.py --dry-run    only says what would come: files, conflicts, losses, settings, notes
+       … ops/update.py --undo       back to the branch and the files of before
+Everything must be committed. The branch is chassis-update-<release>; nothing is pushed. Needs Copier.
+Exit codes: 0 done and good, or nothing to do; 1 conflicts, losses, or a check that fails; 2 not done.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+import copier
+from copies import NotDoneError, tell
+from foresight import Foresight, foresee
+from rendering import require_committed, template_in_use
+from repository import git, unmerged
+from template_notes import notes
+from update_proposal import commit, ended, identity, locked, newest
+
+STATE = Path("var/update.json")
+GATES = ("setup", "check", "test")
+BACK = "make update ARGS=--undo brings back what was"
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An update that is under way or was made: its branch, and where it began."""
+
+    branch: str
+    here: str
+    start: str
+
+    def save(self) -> None:
+        """Write it down before anything is changed."""
+        STATE.parent.mkdir(exist_ok=True)
+        STATE.write_text(json.dumps(vars(self)) + "\n", encoding="utf-8")
+
+
+def show(before: str, after: str, seen: Foresight) -> None:
+    """Say what the update would do."""
+    print(f"from {before} to {after}: {len(seen.changed)} files change, {len(seen.conflicts)} conflict")
+    for word, told in (
+        ("conflict", seen.conflicts),
+        ("LOST", seen.losses),
+        ("setting added", seen.settings_added),
+        ("setting removed", seen.settings_removed),
+    ):
+        for one in told:
+            print(f"{word}: {one}")
+    print("\n".join(notes(before, after)))
+
+
+def update(*, is_dry: bool, anyway: bool) -> int:
+    """Do it, or only say what would come; returns the exit code.
+
+    Raises:
+        NotDoneError: it could not be done.
+    """
+    require_committed()
+    versions = newest()
+    if versions is None:
+        print("this service has the newest release of its template")
+        return 0
+    before, after = versions
+    branch = f"chassis-update-{after}"
+    if git("branch", "--list", branch):
+        raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
+    seen = foresee()
+    show(before, after, seen)
+    if is_dry:
+        return 1 if seen.conflicts or seen.losses else 0
+    if seen.losses and not anyway:
+        told = "not done: the update would lose work of yours; put it elsewhere (updating.md), or ARGS=--anyway"
+        print(told, file=sys.stderr)
+        return 1
+    try:
+        return _apply(Begun(branch, _here(), git("rev-parse", "HEAD").strip()), before, after)
+    except BaseException:
+        print(BACK, file=sys.stderr)
+        raise
+
+
+def _here() -> str:
+    return git("rev-parse", "--abbrev-ref", "HEAD").strip()
+
+
+def _apply(begun: Begun, before: str, after: str) -> int:
+    begun.save()
+    git("switch", "--quiet", "--create", begun.branch)
+    tell(f"updating from {before} to {after}, on the branch {begun.branch}")
+    with template_in_use():
+        copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
+    if found := unmerged():
+        print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
+        print(f"settle them as docs/chassis/updating.md says, then make setup check test; or {BACK}", file=sys.stderr)
+        return 1
+    if wrong := locked():
+        print(f"uv.lock: {wrong}; {BACK}", file=sys.stderr)
+        return 1
+    git("add", "--all", ".")
+    commit(f"build: update the chassis to {after}")
+    for target in GATES:
+        tell(f"make {target}")
+        if subprocess.run(["make", target], check=False).returncode:
+            print(f"make {target} failed on the branch {begun.branch}; mend it there, or {BACK}", file=sys.stderr)
+            return 1
+    print(f"updated: the branch {begun.branch} is checked out and good; merge it, or {BACK}")
+    return 0
+
+
+def undo() -> int:
+    """Check out what was before, as it was; what was done since stays in a stash.
+
+    Raises:
+        NotDoneError: no update was begun, or something else is checked out.
+    """
+    try:
+        begun = Begun(**json.loads(STATE.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise NotDoneError(f"no update to take back: {STATE} does not say where one began", 2) from None
+    here = _here()
+    if here not in (begun.branch, begun.here):
+        raise NotDoneError(f"{here} is checked out; expected {begun.branch}, as the update left it", 2)
+    if here == begun.branch:
+        if found := unmerged():  # git stashes no unmerged file
+            git("add", "--", *found)
+        if git("status", "--porcelain"):
+            git(*identity(), "stash", "push", "--quiet", "--include-untracked", "--message", f"undone: {begun.branch}")
+            print("what was not committed is kept: git stash list")
+        git("switch", "--quiet", *(("--detach", begun.start) if begun.here == "HEAD" else (begun.here,)))
+    if git("branch", "--list", begun.branch):
+        last = git("rev-parse", begun.branch).strip()
+        git("branch", "--quiet", "--delete", "--force", begun.branch)
+        print(f"the branch {begun.branch} is gone; its last commit was {last[:12]}")
+    STATE.unlink()
+    where = begun.start[:12] if begun.here == "HEAD" else begun.here
+    print(f"as before: {where}; make setup installs what it asks for")
+    return 0
+
+
+def main() -> int:
+    """Update, foresee or undo, as the command line says."""
+    parser = argparse.ArgumentParser(description="Bring this service to the newest release of its template.")
+    which = parser.add_mutually_exclusive_group()
+    which.add_argument("--dry-run", action="store_true", help="only say what would come")
+    which.add_argument("--undo", action="store_true", help="back to the branch and the files of before")
+    parser.add_argument("--anyway", action="store_true", help="also where work of the team's would be lost")
+    options = parser.parse_args()
+    return undo() if options.undo else update(is_dry=options.dry_run, anyway=options.anyway)
+
+
+if __name__ == "__main__":
+    sys.exit(ended(main))

@@ -1,0 +1,116 @@
+"""`make drift` names each file of ours that a service edited; `make eject` makes one the team's, with its reason."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+from conftest import commit_all, git, make, release, update_service
+from tools import require
+
+NEEDED = (".git", "Makefile", "README", "ops", "pyproject", "alembic", "mypy", "{{_copier_conf")
+
+
+@pytest.fixture(autouse=True)
+def _tools() -> None:
+    for name in ("git", "make", "uv"):
+        require(name)
+
+
+@pytest.fixture
+def own_template(own_template: Path) -> Path:
+    """Return a template of the test's own with little else than the programs, so that a render takes a second."""
+    for path in (own_template / "template").iterdir():
+        if not path.name.startswith(NEEDED):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    commit_all(own_template, "less")
+    git(own_template, "tag", "--force", "1.0.0")
+    return own_template
+
+
+def run(service: Path, *target: str) -> tuple[int, str, str]:
+    """Run a target; return its program's exit code, what it printed, and its complaints."""
+    done = make(service, *target)
+    ended = re.search(r"Error (\d)", done.stderr)
+    return (int(ended[1]) if ended else 0), done.stdout, done.stderr
+
+
+def edit(path: Path, old: str, new: str) -> None:
+    """Replace what stands in a file."""
+    text = path.read_text(encoding="utf-8")
+    assert old in text, path
+    path.write_text(text.replace(old, new, 1), encoding="utf-8")
+
+
+def test_only_what_is_ours_drifts(service: Path) -> None:
+    """Edited, deleted, added in a folder of ours, a line in our zone; what is the team's, zones too, is no drift."""
+    assert run(service, "drift")[:2] == (0, "0 files of ours are other than 1.0.0 has them\n")
+    edit(service / "README.md", "# ", "# Our ")
+    edit(service / "pyproject.toml", 'version = "0.1.0"', 'version = "0.2.0"')
+    (service / "service.mk").write_text("ours:\n")
+    (service / "mypy.ini").write_bytes((service / "mypy.ini").read_bytes().replace(b"\n", b"\r\n"))
+    assert run(service, "drift")[0] == 0
+    edit(service / "ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 9.0")
+    edit(service / "pyproject.toml", '"fastapi>=', '"fastapi>0.1,>=')
+    (service / "alembic.ini").unlink()
+    (service / "ops/own.py").write_text("print('own')\n")
+    code, told, _ = run(service, "drift")
+    assert code == 1
+    names = [line for line in told.splitlines() if re.match(r"(edited|deleted|added): ", line)]
+    assert names == ["deleted: alembic.ini", "edited: ops/health.py", "added: ops/own.py", "edited: pyproject.toml"]
+    assert "\n-PROBE_TIMEOUT_SECONDS = 3.0\n+PROBE_TIMEOUT_SECONDS = 9.0\n" in told
+    assert told.splitlines()[-2] == "4 files of ours are other than 1.0.0 has them"
+    assert "-PROBE" not in run(service, "drift", "ARGS=--names")[1]
+
+
+def test_ejected_file_is_the_teams_through_updates(service: Path, own_template: Path) -> None:
+    """A release changes one and drops the other: both stay as the team has them, no drift; its reason is told."""
+    edit(service / "ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 9.0")
+    edit(service / "ops/alerts.py", '"""', '"""Ours: ')
+    commit_all(service, "edits")
+    for path in ("ops/health.py", "./ops/alerts.py"):
+        code, told, wrong = run(service, "eject", f"FILE={path}", "REASON=it asks 'another' port: 9")
+        assert (code, "next: commit .copier-answers.yml" in told) == (0, True), wrong
+        commit_all(service, "ejected")
+    again = run(service, "eject", "FILE=ops/health.py", "REASON=again")
+    assert again[:2] == (0, "ejected already: ops/health.py\nits reason stands in .copier-answers.yml\n")
+    kept = {name: (service / name).read_text() for name in ("ops/health.py", "ops/alerts.py")}
+    edit(own_template / "template/ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 4.0")
+    (own_template / "template/ops/alerts.py").unlink()
+    edit(own_template / "template/mypy.ini", "strict", "# newer\nstrict")
+    release(own_template, "2.0.0")
+
+    update_service(service)
+
+    assert "UU" not in git(service, "status", "--porcelain")
+    assert {name: (service / name).read_text() for name in kept} == kept
+    assert "# newer" in (service / "mypy.ini").read_text()
+    commit_all(service, "updated")
+    code, told, _ = run(service, "drift")
+    assert (code, told.splitlines()[0]) == (0, "ejected: ops/alerts.py: it asks 'another' port: 9")
+    update_service(service)
+    assert git(service, "status", "--porcelain") == ""
+
+
+@pytest.mark.parametrize(
+    ("target", "expected"),
+    [
+        (("FILE=ops/health.py",), "not done: no reason; expected one line"),
+        (("FILE=README.md", "REASON=x"), "not done: README.md is yours already, or shared; expected a file of ours"),
+        (("FILE=pyproject.toml", "REASON=x"), "not done: pyproject.toml is yours already, or shared"),
+        (("FILE=ops/none.py", "REASON=x"), "not done: ops/none.py is no file; expected one of ours"),
+        (("REASON=x",), "not done: . is yours already, or shared; expected a file of ours"),
+    ],
+)
+def test_what_cannot_be_ejected_is_one_message(service: Path, target: tuple[str, ...], expected: str) -> None:
+    """Exit code 2, one line, and the answers are as they were."""
+    code, told, wrong = run(service, "eject", *target)
+    assert (code, told, git(service, "status", "--porcelain")) == (2, "", "")
+    assert expected in wrong
+
+
+def test_edit_that_is_not_committed_is_not_ejected(service: Path) -> None:
+    """What git does not hold could not be brought back."""
+    edit(service / "ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 9.0")
+    code, _, wrong = run(service, "eject", "FILE=ops/health.py", "REASON=x")
+    assert (code, "not done: not everything is committed" in wrong) == (2, True)

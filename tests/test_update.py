@@ -1,0 +1,183 @@
+"""`make update`: foreseen in a scratch worktree, refused where work would be lost, done on a branch, taken back."""
+
+import os
+import re
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+from conftest import commit_all, git, release
+from test_drift import edit, run
+from tools import require, user_environment
+
+NEEDED = (".git", ".env.example", "Makefile", "README", "ops", "pyproject", "alembic", "mypy", "{{_copier_conf")
+BRANCH = "chassis-update-1.1.0"
+BACK = "make update ARGS=--undo brings back what was"
+NOTES = """[[release]]
+version = "1.1.0"
+sees = ["Probes wait longer."]
+manual = ["Look at your alerts."]
+"""
+
+
+@pytest.fixture(autouse=True)
+def _tools() -> None:
+    for name in ("git", "make", "uv"):
+        require(name)
+
+
+@pytest.fixture
+def own_template(own_template: Path) -> Path:
+    """Return a template with little else than the programs, whose gates write down that they were run."""
+    for path in (own_template / "template").iterdir():
+        if not path.name.startswith(NEEDED):
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    makefile = own_template / "template/Makefile"
+    text = makefile.read_text().replace("READY := .venv/.ready", "READY :=")
+    for name in ("setup", "check", "test"):
+        text = re.sub(
+            rf"^({name}:.*\n)(\t.*\n)+",
+            rf"\1\t@echo {name} >>var/gates && test ! -e fails-{name}\n",
+            text,
+            flags=re.MULTILINE,
+        )
+    makefile.write_text(text)
+    commit_all(own_template, "less")
+    git(own_template, "tag", "--force", "1.0.0")
+    return own_template
+
+
+def newer(template: Path) -> None:
+    """Release 1.1.0: a line of a program, a setting more and one less, a file less, with notes."""
+    edit(template / "template/ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 4.0")
+    edit(template / "template/.env.example.jinja", "#LOG_LEVEL=", "#LOG_COLOUR=red\n#LOG_LEVELS=")
+    (template / "template/ops/alerts.py").unlink()
+    (template / "docs/releases.toml").write_text(NOTES)
+    release(template, "1.1.0")
+
+
+def whole(service: Path) -> dict[str, bytes]:
+    """Return every file that git does not ignore, byte for byte, and what is checked out."""
+    names = git(service, "ls-files", "-z", "--cached", "--others", "--exclude-standard").split("\0")
+    found = {name: (service / name).read_bytes() for name in names if name and (service / name).is_file()}
+    return found | {"HEAD": git(service, "rev-parse", "HEAD").encode(), "on": git(service, "branch", "-a").encode()}
+
+
+def test_newest_service_has_nothing_to_do(service: Path) -> None:
+    """Exit code 0, and nothing is changed."""
+    before = whole(service)
+    assert run(service, "update")[:2] == (0, "this service has the newest release of its template\n")
+    assert whole(service) == before
+
+
+def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_template: Path) -> None:
+    """The dry run says what comes and touches nothing; the update is one commit on a branch; undo is exact."""
+    newer(own_template)
+    before = whole(service)
+    code, told, _ = run(service, "update", "ARGS=--dry-run")
+    assert code == 0
+    assert told.splitlines() == [
+        "from 1.0.0 to 1.1.0: 4 files change, 0 conflict",
+        "setting added: LOG_COLOUR",
+        "setting added: LOG_LEVELS",
+        "setting removed: LOG_LEVEL",
+        "1.1.0: Probes wait longer.",
+        "1.1.0: BY HAND: Look at your alerts.",
+    ]
+    assert whole(service) == before
+    assert git(service, "worktree", "list").count("\n") == 1
+    code, told, wrong = run(service, "update")
+    done = f"updated: the branch {BRANCH} is checked out and good; merge it, or {BACK}"
+    assert (code, told.splitlines()[-1]) == (0, done), wrong
+    assert (service / "var/gates").read_text() == "setup\ncheck\ntest\n"
+    assert git(service, "rev-list", "--count", f"main..{BRANCH}") == "1\n"
+    assert "TIMEOUT_SECONDS = 4.0" in (service / "ops/health.py").read_text()
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert whole(service) == before
+
+
+def test_gate_that_fails_is_a_failure_and_is_taken_back(service: Path, own_template: Path) -> None:
+    """Exit code 1, the branch stays for whoever mends it; undo brings back each byte, and keeps new work in a stash."""
+    (service / "fails-check").write_text("")
+    commit_all(service, "a check that fails")
+    newer(own_template)
+    before = whole(service)
+    code, _, wrong = run(service, "update")
+    assert (code, f"make check failed on the branch {BRANCH}" in wrong) == (1, True)
+    assert (service / "var/gates").read_text() == "setup\ncheck\n"
+    (service / "mending.txt").write_text("work\n")
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert whole(service) == before
+    assert git(service, "show", "stash@{0}^3:mending.txt") == "work\n"
+
+
+def test_conflict_is_foreseen_and_left_to_settle(service: Path, own_template: Path) -> None:
+    """The same line on both sides: told before, exit code 1, markers in the file; undo brings back each byte."""
+    edit(service / "ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 9.0")
+    commit_all(service, "wait longer")
+    newer(own_template)
+    before = whole(service)
+    code, told, _ = run(service, "update", "ARGS=--dry-run")
+    assert (code, "conflict: ops/health.py" in told.splitlines()) == (1, True)
+    code, _, wrong = run(service, "update")
+    assert (code, "conflict: ops/health.py" in wrong.splitlines()) == (1, True)
+    assert "<<<<<<< before updating" in (service / "ops/health.py").read_text()
+    assert not (service / "var/gates").exists()
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert whole(service) == before
+
+
+def test_loss_is_refused_before_anything_is_changed(service: Path, own_template: Path) -> None:
+    """A release drops a file that the team edited, and has a picture that the team drew in: each is named."""
+    (own_template / "template/ops/picture.png").write_bytes(b"\0release")
+    release(own_template, "1.0.1")
+    assert run(service, "update")[0] == 0
+    git(service, "switch", "--quiet", "main")
+    git(service, "merge", "--quiet", "chassis-update-1.0.1")
+    (service / "ops/picture.png").write_bytes(b"\0team")
+    edit(service / "ops/alerts.py", '"""', '"""Ours: ')
+    commit_all(service, "edits")
+    newer(own_template)
+    before = whole(service)
+    code, told, wrong = run(service, "update")
+    assert code == 1
+    assert [line for line in told.splitlines() if line.startswith("LOST")] == [
+        "LOST: ops/alerts.py would be deleted, with your edits",
+        "LOST: ops/picture.png is no text, and would be the release's again",
+    ]
+    assert "not done: the update would lose work of yours" in wrong
+    assert whole(service) == before
+    assert run(service, "update", "ARGS=--anyway")[0] == 0
+
+
+def test_killed_update_is_taken_back(service: Path, own_template: Path) -> None:
+    """kill -9 while it checks: the team's branch has all it had, and undo brings back each byte."""
+    (service / "service.mk").write_text("test: wait\n.PHONY: wait\nwait:\n\t@echo waiting; sleep 300\n")
+    commit_all(service, "a test that waits")
+    newer(own_template)
+    before = whole(service)
+    command = ["make", "update"]
+    pipe = subprocess.PIPE
+    with subprocess.Popen(
+        command, cwd=service, env=user_environment(), stdout=pipe, stderr=subprocess.DEVNULL, text=True,
+        start_new_session=True,
+    ) as program:  # fmt: skip
+        for line in program.stdout:
+            if line == "waiting\n":
+                break
+        os.killpg(program.pid, signal.SIGKILL)
+    assert git(service, "show", "main:ops/health.py") == before["ops/health.py"].decode()
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert whole(service) == before
+
+
+def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own_template: Path) -> None:
+    """One message, exit code 2, nothing changed; nor is there anything to take back."""
+    newer(own_template)
+    (service / "new.txt").write_text("")
+    code, _, wrong = run(service, "update")
+    assert (code, "not done: not everything is committed" in wrong) == (2, True)
+    code, _, wrong = run(service, "update", "ARGS=--undo")
+    assert (code, "not done: no update to take back: var/update.json" in wrong) == (2, True)
