@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import shutil
 import signal
 import socket
@@ -118,7 +119,8 @@ def made_by_the_page(service: Path, page: str, folder: Path) -> dict[str, dict[s
     """The Secret that the command of a page makes, here without a cluster to send it to."""
     text = (service / page).read_text("utf-8")
     (command,) = re.findall(r"^kubectl create secret (?:.*\\\n)*.*$", text, re.MULTILINE)
-    command = command.partition(" | ")[0].replace("/run/user/$UID", str(folder)).replace("NAME", "example-service")
+    command = command.partition(" | ")[0].replace("NAME", "example-service")
+    command = command.replace("/run/user/$UID", shlex.quote(str(folder)))
     command = command if "--dry-run=client" in command else f"{command} --dry-run=client --output yaml"
     env = os.environ | {"HOME": str(folder), "PATH": f"{Path(require('kubectl')).parent}:{os.environ['PATH']}"}
     done = subprocess.run(["bash", "-c", command], env=env, capture_output=True, text=True, check=True)
@@ -166,7 +168,7 @@ def test_pod_without_signing_keys_says_what_it_expects(pod: Pod) -> None:
     for kind in ("Deployment", "Job"):
         done = pod.run(kind)
         assert done.returncode == 2
-        assert re.search(r"AUTH_KEYS_FILE: \S+ is not there; expected keys", done.stderr)
+        assert re.search(r"AUTH_KEYS_FILE: .+ is not there; expected keys", done.stderr)
 
 
 def test_pod_is_ready_once_the_job_has_migrated(pod: Pod) -> None:
