@@ -80,6 +80,7 @@ def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_templ
     assert code == 0
     assert told.splitlines() == [
         "from 1.0.0 to 1.1.0: 4 files change, 0 conflict",
+        *(f"changes: {path}" for path in (".copier-answers.yml", ".env.example", "ops/alerts.py", "ops/health.py")),
         "setting added: LOG_COLOUR",
         "setting added: LOG_LEVELS",
         "setting removed: LOG_LEVEL",
@@ -181,3 +182,41 @@ def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own
     assert (code, "not done: not everything is committed" in wrong) == (2, True)
     code, _, wrong = run(service, "update", "ARGS=--undo")
     assert (code, "not done: no update to take back: var/update.json" in wrong) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("ci", "not done: no answer: 'ci'; expected NAME=VALUE, with one of: "),
+        ("colour=red", "not done: no answer: 'colour=red'; expected NAME=VALUE, with one of: "),
+        ("features=[]", "not done: features is changed by make feature ADD=… or REMOVE=…"),
+        ("ejected={}", "not done: ejected is changed by make eject FILE=… REASON=…"),
+        ("license=GPL", "not done: Copier failed: "),
+    ],
+)
+def test_answer_that_is_none_changes_nothing(service: Path, data: str, expected: str) -> None:
+    """Exit code 2, one line, and the service is as it was."""
+    before = whole(service)
+    code, _, wrong = run(service, "update", f"ARGS=--data {data}")
+    assert (code, expected in wrong) == (2, True), wrong
+    assert whole(service) == before
+
+
+def test_answer_is_changed_without_a_newer_release(service: Path) -> None:
+    """It is foreseen, done in one commit that says so, and taken back like any update."""
+    before = whole(service)
+    assert "changes: .copier-answers.yml" in run(service, "update", "ARGS=--dry-run --data owner=Depot")[1]
+    assert run(service, "update", "ARGS=--data owner=Depot")[0] == 0
+    assert "\nowner: Depot\n" in (service / ".copier-answers.yml").read_text()
+    assert git(service, "log", "-1", "--format=%s") == "build: update the chassis to 1.0.0 owner=Depot\n"
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert whole(service) == before
+
+
+def test_markers_that_were_committed_are_settled_first(service: Path, own_template: Path) -> None:
+    """Another update would nest its markers in them: exit code 2, with the file's name."""
+    edit(service / "ops/health.py", '"""', '"""\n<<<<<<< before updating\n')
+    commit_all(service, "not settled")
+    newer(own_template)
+    code, _, wrong = run(service, "update")
+    assert (code, "markers of an earlier update stand in ops/health.py" in wrong) == (2, True)

@@ -4,7 +4,7 @@ import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,8 +27,8 @@ class Foresight:
     settings_removed: tuple[str, ...]
 
 
-def foresee() -> Foresight:
-    """Update a worktree of the commit that is checked out, and compare.
+def foresee(data: Mapping[str, str]) -> Foresight:
+    """Update a worktree of the commit that is checked out, with these answers, and compare.
 
     Raises:
         NotDoneError: Copier failed.
@@ -39,7 +39,7 @@ def foresee() -> Foresight:
         tell("trying the update in a scratch worktree")
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
         with template_in_use():
-            copier.run_update(there, skip_answered=True, defaults=True, overwrite=True, quiet=True)
+            copier.run_update(there, data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
         conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
         changed = {*_paths(there, "diff", "--name-only", "--relative", "HEAD"), *_new(there)}
         losses = tuple(_losses(before, fresh, there, conflicts))

@@ -1,8 +1,9 @@
 """Brings this service to the template's newest release: foreseen, on a branch, checked, and taken back by one command.
 
-Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--anyway]    --anyway: also where something is lost
-       … ops/update.py --dry-run    only says what would come: files, conflicts, losses, settings, notes
-       … ops/update.py --undo       back to the branch and the files of before
+Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--data ci=both] [--anyway]
+       … ops/update.py --dry-run [--data ci=both]    only says what comes: files, conflicts, losses, settings, notes
+       … ops/update.py --undo    back to the branch and the files of before
+--data answers a question anew, with or without a newer release; --anyway goes on where something is lost.
 Everything must be committed. The branch is chassis-update-<release>; nothing is pushed. Needs Copier.
 Exit codes: 0 done and good, or nothing to do; 1 conflicts, losses, or a check that fails; 2 not done.
 """
@@ -11,19 +12,23 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import copier
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
-from rendering import require_committed, template_in_use
+from rendering import read_answers, require_committed, template_in_use
 from repository import git, unmerged
 from template_notes import notes
 from update_proposal import commit, ended, identity, locked, newest
 
 STATE = Path("var/update.json")
 GATES = ("setup", "check", "test")
+MARKER = "<<<<<<< before updating"
+# What is looked at there before anything is taken away.
+ELSEWHERE = {"features": "make feature ADD=… or REMOVE=…", "ejected": "make eject FILE=… REASON=…"}
 BACK = "make update ARGS=--undo brings back what was"
 
 
@@ -41,10 +46,11 @@ class Begun:
         STATE.write_text(json.dumps(vars(self)) + "\n", encoding="utf-8")
 
 
-def show(before: str, after: str, seen: Foresight) -> None:
-    """Say what the update would do."""
+def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
+    """Say what the update would do; which files change only where that is all that was asked."""
     print(f"from {before} to {after}: {len(seen.changed)} files change, {len(seen.conflicts)} conflict")
     for word, told in (
+        ("changes", seen.changed if is_whole else ()),
         ("conflict", seen.conflicts),
         ("LOST", seen.losses),
         ("setting added", seen.settings_added),
@@ -55,23 +61,50 @@ def show(before: str, after: str, seen: Foresight) -> None:
     print("\n".join(notes(before, after)))
 
 
-def update(*, is_dry: bool, anyway: bool) -> int:
+def changed_answers(given: Sequence[str]) -> dict[str, str]:
+    """The answers of `NAME=VALUE`; whether a value is one, Copier says.
+
+    Raises:
+        NotDoneError: it is no answer, or one that another command changes.
+    """
+    answers = [name for name in read_answers() if not name.startswith("_") and name not in ELSEWHERE]
+    found = {}
+    for one in given:
+        name, is_given, value = one.partition("=")
+        if name in ELSEWHERE:
+            raise NotDoneError(f"{name} is changed by {ELSEWHERE[name]}", 2)
+        if not is_given or name not in answers:
+            raise NotDoneError(f"no answer: {one[:64]!r}; expected NAME=VALUE, with one of: {', '.join(answers)}", 2)
+        found[name] = value
+    return found
+
+
+def require_settled() -> None:
+    """Raise NotDoneError where an earlier update's markers were committed: another would nest its own in them."""
+    done = subprocess.run(["git", "grep", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False)
+    if done.stdout:
+        found = ", ".join(done.stdout.split("\n")[:-1])
+        raise NotDoneError(f"markers of an earlier update stand in {found}; settle them as updating.md says", 2)
+
+
+def update(data: Mapping[str, str], *, is_dry: bool, anyway: bool) -> int:
     """Do it, or only say what would come; returns the exit code.
 
     Raises:
         NotDoneError: it could not be done.
     """
     require_committed()
+    require_settled()
     versions = newest()
-    if versions is None:
+    if versions is None and not data:
         print("this service has the newest release of its template")
         return 0
-    before, after = versions
+    before, after = versions or (read_answers()["_commit"],) * 2
     branch = f"chassis-update-{after}"
     if git("branch", "--list", branch):
         raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
-    seen = foresee()
-    show(before, after, seen)
+    seen = foresee(data)
+    show(before, after, seen, is_whole=is_dry)
     if is_dry:
         return 1 if seen.conflicts or seen.losses else 0
     if seen.losses and not anyway:
@@ -79,7 +112,7 @@ def update(*, is_dry: bool, anyway: bool) -> int:
         print(told, file=sys.stderr)
         return 1
     try:
-        return _apply(Begun(branch, _here(), git("rev-parse", "HEAD").strip()), before, after)
+        return _apply(Begun(branch, _here(), git("rev-parse", "HEAD").strip()), data, before, after)
     except BaseException:
         print(BACK, file=sys.stderr)
         raise
@@ -89,12 +122,12 @@ def _here() -> str:
     return git("rev-parse", "--abbrev-ref", "HEAD").strip()
 
 
-def _apply(begun: Begun, before: str, after: str) -> int:
+def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> int:
     begun.save()
     git("switch", "--quiet", "--create", begun.branch)
     tell(f"updating from {before} to {after}, on the branch {begun.branch}")
     with template_in_use():
-        copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
+        copier.run_update(data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
     if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
         print(f"settle them as docs/chassis/updating.md says, then make setup check test; or {BACK}", file=sys.stderr)
@@ -103,7 +136,7 @@ def _apply(begun: Begun, before: str, after: str) -> int:
         print(f"uv.lock: {wrong}; {BACK}", file=sys.stderr)
         return 1
     git("add", "--all", ".")
-    commit(f"build: update the chassis to {after}")
+    commit(" ".join([f"build: update the chassis to {after}", *(f"{name}={value}" for name, value in data.items())]))
     for target in GATES:
         tell(f"make {target}")
         if subprocess.run(["make", target], check=False).returncode:
@@ -149,9 +182,12 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--dry-run", action="store_true", help="only say what would come")
     which.add_argument("--undo", action="store_true", help="back to the branch and the files of before")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="answer a question anew")
     parser.add_argument("--anyway", action="store_true", help="also where work of the team's would be lost")
     options = parser.parse_args()
-    return undo() if options.undo else update(is_dry=options.dry_run, anyway=options.anyway)
+    if options.undo:
+        return undo()
+    return update(changed_answers(options.data), is_dry=options.dry_run, anyway=options.anyway)
 
 
 if __name__ == "__main__":
