@@ -33,11 +33,12 @@ def read_answers(feature: str | None = None) -> dict[str, Any]:
         raise NotDoneError(f"{where} is not there; run this in the service, and bring the file back by git", 2)
     try:
         answers = yaml.safe_load(ANSWERS.read_text("utf-8"))
-        is_whole = {"_commit", "_src_path"} <= answers.keys() and set(answers["features"]) <= set(FEATURES)
+        features = answers.setdefault("features", [])  # the first releases asked for none
+        is_whole = {"_commit", "_src_path"} <= answers.keys() and set(features) <= set(FEATURES)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
         is_whole = False
     if not is_whole:
-        raise NotDoneError(f"{where} lacks _src_path, _commit or a list of known features: see updating.md", 2)
+        raise NotDoneError(f"{where} lacks _src_path or _commit, or names unknown features: see updating.md", 2)
     return dict(answers)
 
 

@@ -1,9 +1,10 @@
 """Brings this service to the template's newest release: foreseen, on a branch, checked, and taken back by one command.
 
 Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--anyway]    --anyway: also where something is lost
-       … ops/update.py --dry-run    only says what would come: files, conflicts, losses, settings, notes
+       … ops/update.py --dry-run [--json]    only says what would come: files, conflicts, losses, settings, notes
        … ops/update.py --undo       back to the branch and the files of before
-Everything must be committed. The branch is chassis-update-<release>; nothing is pushed. Needs Copier.
+Everything must be committed. The branch is chassis-update-<release>, and the folder's name
+where that is a part of a repository; nothing is pushed. Needs Copier.
 Exit codes: 0 done and good, or nothing to do; 1 conflicts, losses, or a check that fails; 2 not done.
 """
 
@@ -20,10 +21,11 @@ from foresight import Foresight, foresee
 from rendering import require_committed, template_in_use
 from repository import git, unmerged
 from template_notes import notes
-from update_proposal import commit, ended, identity, locked, newest
+from update_proposal import branch_for, commit, ended, identity, locked, newest
 
 STATE = Path("var/update.json")
 GATES = ("setup", "check", "test")
+NOTHING = "this service has the newest release of its template"
 BACK = "make update ARGS=--undo brings back what was"
 
 
@@ -55,8 +57,27 @@ def show(before: str, after: str, seen: Foresight) -> None:
     print("\n".join(notes(before, after)))
 
 
-def update(*, is_dry: bool, anyway: bool) -> int:
-    """Do it, or only say what would come; returns the exit code.
+def dry_run(*, as_json: bool) -> int:
+    """Only say what would come; returns the exit code.
+
+    Raises:
+        NotDoneError: it cannot be told.
+    """
+    require_committed()
+    versions = newest()
+    if versions is None:
+        print("null" if as_json else NOTHING)
+        return 0
+    seen = foresee()
+    if as_json:
+        print(json.dumps({"from": versions[0], "to": versions[1], **vars(seen), "notes": notes(*versions)}))
+    else:
+        show(*versions, seen)
+    return 1 if seen.conflicts or seen.losses else 0
+
+
+def update(*, anyway: bool) -> int:
+    """Do it; returns the exit code.
 
     Raises:
         NotDoneError: it could not be done.
@@ -64,16 +85,14 @@ def update(*, is_dry: bool, anyway: bool) -> int:
     require_committed()
     versions = newest()
     if versions is None:
-        print("this service has the newest release of its template")
+        print(NOTHING)
         return 0
     before, after = versions
-    branch = f"chassis-update-{after}"
+    branch = branch_for(after)
     if git("branch", "--list", branch):
         raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
     seen = foresee()
     show(before, after, seen)
-    if is_dry:
-        return 1 if seen.conflicts or seen.losses else 0
     if seen.losses and not anyway:
         told = "not done: the update would lose work of yours; put it elsewhere (updating.md), or ARGS=--anyway"
         print(told, file=sys.stderr)
@@ -150,8 +169,13 @@ def main() -> int:
     which.add_argument("--dry-run", action="store_true", help="only say what would come")
     which.add_argument("--undo", action="store_true", help="back to the branch and the files of before")
     parser.add_argument("--anyway", action="store_true", help="also where work of the team's would be lost")
+    parser.add_argument("--json", action="store_true", help="with --dry-run: for programs")
     options = parser.parse_args()
-    return undo() if options.undo else update(is_dry=options.dry_run, anyway=options.anyway)
+    if options.json and not options.dry_run:
+        parser.error("--json goes with --dry-run")
+    if options.undo:
+        return undo()
+    return dry_run(as_json=options.json) if options.dry_run else update(anyway=options.anyway)
 
 
 if __name__ == "__main__":
