@@ -70,7 +70,9 @@ def dry_run(*, as_json: bool) -> int:
         return 0
     seen = foresee()
     if as_json:
-        print(json.dumps({"from": versions[0], "to": versions[1], **vars(seen), "notes": notes(*versions)}))
+        branch = branch_for(versions[1])
+        told = {"from": versions[0], "to": versions[1], "branch": branch if git("branch", "--list", branch) else ""}
+        print(json.dumps({**told, **vars(seen), "notes": notes(*versions)}))
     else:
         show(*versions, seen)
     return 1 if seen.conflicts or seen.losses else 0

@@ -57,9 +57,7 @@ class Proposal:
             settle = "These files hold markers. docs/chassis/updating.md says how to settle them."
             told += ["## Conflicts", "", settle, "", *(f"- `{path}`" for path in self.conflicts), ""]
         if self.losses:
-            lost = (
-                "As it is, the branch takes away work of yours; docs/chassis/updating.md says where it belongs."
-            )
+            lost = "As it is, the branch takes away work of yours; docs/chassis/updating.md says where it belongs."
             told += ["## Losses", "", lost, "", *(f"- {words}" for words in self.losses), ""]
         if self.lock:
             told += ["## The lock", "", f"`uv.lock` is not up to date: {self.lock}", ""]

@@ -2,7 +2,8 @@
 
 Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update_scratch.py [--anyway]    --anyway: also what loses work
 No branch is made or moved: the worktree must be detached. What came of it is one line of JSON, null if there is nothing
-newer; `commit` is empty where work would be lost. Conflicts are committed with their markers. Needs Copier.
+newer. Its `commit` is empty where work would be lost, and the branch's where that `is_there`. Files that conflict are
+committed with their markers. Needs Copier.
 Exit codes: 0 a commit, or nothing to do; 1 conflicts, losses, or no lock that fits; 2 not done.
 """
 
@@ -30,12 +31,16 @@ def update(*, anyway: bool) -> int:
     if versions is None:
         print("null")
         return 0
-    proposal = proposed(branch_for(versions[1]), *versions)
+    branch = branch_for(versions[1])
+    if there := git("for-each-ref", "--format=%(objectname)", f"refs/heads/{branch}").strip():
+        print(json.dumps({"branch": branch, "after": versions[1], "commit": there, "is_there": True}))
+        return 0
+    proposal = proposed(branch, *versions)
     made = ""
     if anyway or not proposal.losses:
         commit(proposal.title, proposal.page())
         made = git("rev-parse", "HEAD").strip()
-    print(json.dumps({**vars(proposal), "commit": made}))
+    print(json.dumps({**vars(proposal), "commit": made, "is_there": False}))
     return 0 if proposal.is_clean else 1
 
 
