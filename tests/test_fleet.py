@@ -13,6 +13,7 @@ from pathlib import Path
 import copier
 import pages
 import pytest
+import yaml
 from conftest import ROOT, commit_all, copy_service, git, release
 from fleet_list import read_list, services
 from fleet_report import as_json, shown_table, updated_table
@@ -99,6 +100,12 @@ def change(service: Path, path: str, text: str) -> None:
     """Write a file of a service, and commit it."""
     (service / path).write_text(text)
     commit_all(service, f"change {path}")
+
+
+def made_from(service: Path, source: str) -> None:
+    """Say in the answers that its template is elsewhere."""
+    answers = yaml.safe_load((service / ".copier-answers.yml").read_text())
+    change(service, ".copier-answers.yml", yaml.safe_dump(answers | {"_src_path": source}))
 
 
 def state(service: Path) -> tuple[str, ...]:
@@ -237,8 +244,7 @@ def test_what_cannot_be_updated_is_a_row_and_keeps_nobody_else(
     commit_all(unanswered, "no answers")
     change(broken, ".copier-answers.yml", "- a list\n")
     for service, source in ((moved, f"{tmp_path}/gone"), (relative, "../own template")):
-        answers = (service / ".copier-answers.yml").read_text()
-        change(service, ".copier-answers.yml", re.sub(r"_src_path: .*", f"_src_path: {source}", answers))
+        made_from(service, source)
     git(tmp_path, "clone", "--quiet", "--bare", str(good), str(tmp_path / "bare"))
     (tmp_path / "file").touch()
     expected = {
@@ -347,8 +353,7 @@ def test_remote_template_is_fetched_once_and_no_cache_is_shared(
     found = grown(4)
     source = f"git+file://{own_template}".replace(" ", "%20")
     for service in found:
-        answers = (service / ".copier-answers.yml").read_text()
-        change(service, ".copier-answers.yml", re.sub(r"_src_path: .*", f"_src_path: {source}", answers))
+        made_from(service, source)
     trace, cache = tmp_path / "trace", tmp_path / "cache"
     given = {"COPIER_CACHE_DIR": str(cache), "GIT_TRACE2": str(trace)}
     done = fleet("update", *found, "--gate", "gate", "--jobs", "4", **given)
