@@ -198,6 +198,7 @@ LONGEST_FIRST = (
     "contract",
     "thorough",
     "deploy",
+    "fleet",
     "containers",
     "versions",
     "combinations",

@@ -1,5 +1,6 @@
 """`make update`: foreseen in a scratch worktree, refused where work would be lost, done on a branch, taken back."""
 
+import json
 import os
 import re
 import shutil
@@ -69,7 +70,40 @@ def test_newest_service_has_nothing_to_do(service: Path) -> None:
     """Exit code 0, and nothing is changed."""
     before = whole(service)
     assert run(service, "update")[:2] == (0, "this service has the newest release of its template\n")
+    assert run(service, "update", "ARGS=--dry-run --json")[:2] == (0, "null\n")
+    assert run(service, "update", "ARGS=--json")[0] == 2
     assert whole(service) == before
+
+
+def test_update_for_a_fleet_asks_for_a_scratch_worktree(service: Path, own_template: Path) -> None:
+    """Where a branch is checked out it refuses; detached, it commits and makes no branch, or tells the one there is."""
+    newer(own_template)
+    before = whole(service)
+    command = [
+        require("uv"),
+        "tool",
+        "run",
+        "--quiet",
+        "--from",
+        "copier>=9.19.1,<10",
+        "python",
+        "ops/update_scratch.py",
+    ]
+
+    def scratch() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=service, env=user_environment(), capture_output=True, text=True, check=False)
+
+    done = scratch()
+    assert (done.returncode, "not done: a branch is checked out" in done.stderr) == (2, True)
+    assert whole(service) == before
+    git(service, "switch", "--quiet", "--detach")
+    told = json.loads(scratch().stdout)
+    assert (told["commit"], told["is_there"]) == (git(service, "rev-parse", "HEAD").strip(), False)
+    assert git(service, "branch", "--list", BRANCH) == ""
+    git(service, "branch", BRANCH)
+    git(service, "switch", "--quiet", "--detach", "main")
+    there = json.loads(scratch().stdout)
+    assert (there["commit"], there["is_there"]) == (told["commit"], True)
 
 
 def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_template: Path) -> None:
@@ -89,10 +123,17 @@ def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_templ
     ]
     assert whole(service) == before
     assert git(service, "worktree", "list").count("\n") == 1
+    code, told, _ = run(service, "update", "ARGS=--dry-run --json")
+    seen = json.loads(told)
+    assert (code, seen["from"], seen["to"], seen["branch"]) == (0, "1.0.0", "1.1.0", "")
+    assert (len(seen["changed"]), seen["losses"], seen["notes"][0]) == (4, [], "1.1.0: Probes wait longer.")
     code, told, wrong = run(service, "update")
     done = f"updated: the branch {BRANCH} is checked out and good; merge it, or {BACK}"
     assert (code, told.splitlines()[-1]) == (0, done), wrong
     assert (service / "var/gates").read_text() == "setup\ncheck\ntest\n"
+    git(service, "switch", "--quiet", "main")
+    assert json.loads(run(service, "update", "ARGS=--dry-run --json")[1])["branch"] == BRANCH
+    git(service, "switch", "--quiet", BRANCH)
     assert git(service, "rev-list", "--count", f"main..{BRANCH}") == "1\n"
     assert "TIMEOUT_SECONDS = 4.0" in (service / "ops/health.py").read_text()
     assert run(service, "update", "ARGS=--undo")[0] == 0

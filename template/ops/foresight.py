@@ -1,4 +1,4 @@
-"""What an update would do to this service, tried in a scratch worktree. Needs Copier."""
+"""What an update does to this service: tried in a scratch worktree, or done and told. Needs Copier."""
 
 import shutil
 import subprocess
@@ -34,16 +34,28 @@ def foresee(data: Mapping[str, str]) -> Foresight:
         NotDoneError: Copier failed.
         subprocess.CalledProcessError: git did.
     """
+    with _worktree() as there:
+        return updated(there, "trying the update in a scratch worktree")
+
+
+def updated(there: Path, step: str) -> Foresight:
+    """Update this service, as it is committed, in the folder `there`, and compare; `step` is told before.
+
+    Raises:
+        NotDoneError: Copier failed.
+        subprocess.CalledProcessError: git did.
+    """
     answers = read_answers()
-    with _worktree() as there, rendered(answers, answers["features"]) as fresh:
-        tell("trying the update in a scratch worktree")
+    with rendered(answers, answers["features"]) as fresh:
+        tell(step)
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
+        was = settings_of(there)
         with template_in_use():
             copier.run_update(there, data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
         conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
         changed = {*_paths(there, "diff", "--name-only", "--relative", "HEAD"), *_new(there)}
         losses = tuple(_losses(before, fresh, there, conflicts))
-        was, now = (settings_of(folder) for folder in (Path(), there))
+        now = settings_of(there)
     return Foresight(
         tuple(sorted(changed)), tuple(sorted(conflicts)), losses, tuple(sorted(now - was)), tuple(sorted(was - now))
     )

@@ -1,10 +1,11 @@
 """Brings this service to the template's newest release: foreseen, on a branch, checked, and taken back by one command.
 
 Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--data ci=both] [--anyway]
-       … ops/update.py --dry-run [--data ci=both]    only says what comes: files, conflicts, losses, settings, notes
+       … ops/update.py --dry-run [--data ci=both] [--json]    only says what comes: files, conflicts, losses, settings
        … ops/update.py --undo    back to the branch and the files of before
 --data answers a question anew, with or without a newer release; --anyway goes on where something is lost.
-Everything must be committed. The branch is chassis-update-<release>; nothing is pushed. Needs Copier.
+Everything must be committed. The branch is chassis-update-<release>, and the folder's name
+where that is a part of a repository; nothing is pushed. Needs Copier.
 Exit codes: 0 done and good, or nothing to do; 1 conflicts, losses, or a check that fails; 2 not done.
 """
 
@@ -12,23 +13,22 @@ import argparse
 import json
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import copier
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
-from rendering import read_answers, require_committed, template_in_use
+from new_answers import changed_answers
+from rendering import read_answers, require_committed, require_settled, template_in_use
 from repository import git, unmerged
 from template_notes import notes
-from update_proposal import commit, ended, identity, locked, newest
+from update_proposal import branch_for, commit, ended, identity, locked, newest
 
 STATE = Path("var/update.json")
 GATES = ("setup", "check", "test")
-MARKER = "<<<<<<< before updating"
-# What is looked at there before anything is taken away.
-ELSEWHERE = {"features": "make feature ADD=… or REMOVE=…", "ejected": "make eject FILE=… REASON=…"}
+NOTHING = "this service has the newest release of its template"
 BACK = "make update ARGS=--undo brings back what was"
 
 
@@ -61,52 +61,50 @@ def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
     print("\n".join(notes(before, after)))
 
 
-def changed_answers(given: Sequence[str]) -> dict[str, str]:
-    """The answers of `NAME=VALUE`; whether a value is one, Copier says.
+def _versions(data: Mapping[str, str]) -> tuple[str, str] | None:
+    """The release of before and of afterwards; None where there is nothing to do."""
+    require_committed()
+    require_settled()
+    versions = newest()
+    return versions if versions or not data else (read_answers()["_commit"],) * 2
+
+
+def dry_run(data: Mapping[str, str], *, as_json: bool) -> int:
+    """Only say what would come; returns the exit code.
 
     Raises:
-        NotDoneError: it is no answer, or one that another command changes.
+        NotDoneError: it cannot be told.
     """
-    answers = [name for name in read_answers() if not name.startswith("_") and name not in ELSEWHERE]
-    found = {}
-    for one in given:
-        name, is_given, value = one.partition("=")
-        if name in ELSEWHERE:
-            raise NotDoneError(f"{name} is changed by {ELSEWHERE[name]}", 2)
-        if not is_given or name not in answers:
-            raise NotDoneError(f"no answer: {one[:64]!r}; expected NAME=VALUE, with one of: {', '.join(answers)}", 2)
-        found[name] = value
-    return found
+    versions = _versions(data)
+    if versions is None:
+        print("null" if as_json else NOTHING)
+        return 0
+    seen = foresee(data)
+    if as_json:
+        branch = branch_for(versions[1])
+        told = {"from": versions[0], "to": versions[1], "branch": branch if git("branch", "--list", branch) else ""}
+        print(json.dumps({**told, **vars(seen), "notes": notes(*versions)}))
+    else:
+        show(*versions, seen, is_whole=True)
+    return 1 if seen.conflicts or seen.losses else 0
 
 
-def require_settled() -> None:
-    """Raise NotDoneError where an earlier update's markers were committed: another would nest its own in them."""
-    done = subprocess.run(["git", "grep", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False)
-    if done.stdout:
-        found = ", ".join(done.stdout.split("\n")[:-1])
-        raise NotDoneError(f"markers of an earlier update stand in {found}; settle them as updating.md says", 2)
-
-
-def update(data: Mapping[str, str], *, is_dry: bool, anyway: bool) -> int:
-    """Do it, or only say what would come; returns the exit code.
+def update(data: Mapping[str, str], *, anyway: bool) -> int:
+    """Do it; returns the exit code.
 
     Raises:
         NotDoneError: it could not be done.
     """
-    require_committed()
-    require_settled()
-    versions = newest()
-    if versions is None and not data:
-        print("this service has the newest release of its template")
+    versions = _versions(data)
+    if versions is None:
+        print(NOTHING)
         return 0
-    before, after = versions or (read_answers()["_commit"],) * 2
-    branch = f"chassis-update-{after}"
+    before, after = versions
+    branch = branch_for(after)
     if git("branch", "--list", branch):
         raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
     seen = foresee(data)
-    show(before, after, seen, is_whole=is_dry)
-    if is_dry:
-        return 1 if seen.conflicts or seen.losses else 0
+    show(before, after, seen, is_whole=False)
     if seen.losses and not anyway:
         told = "not done: the update would lose work of yours; put it elsewhere (updating.md), or ARGS=--anyway"
         print(told, file=sys.stderr)
@@ -184,10 +182,14 @@ def main() -> int:
     which.add_argument("--undo", action="store_true", help="back to the branch and the files of before")
     parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="answer a question anew")
     parser.add_argument("--anyway", action="store_true", help="also where work of the team's would be lost")
+    parser.add_argument("--json", action="store_true", help="with --dry-run: for programs")
     options = parser.parse_args()
+    if options.json and not options.dry_run:
+        parser.error("--json goes with --dry-run")
     if options.undo:
         return undo()
-    return update(changed_answers(options.data), is_dry=options.dry_run, anyway=options.anyway)
+    data = changed_answers(options.data)
+    return dry_run(data, as_json=options.json) if options.dry_run else update(data, anyway=options.anyway)
 
 
 if __name__ == "__main__":
