@@ -23,7 +23,7 @@ DEFAULT_FIELDS = "name:text(1..80)"
 
 def main() -> int:
     """Add the domain that the environment names."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(1))  # undone as after Ctrl-C
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # undone as after Ctrl-C
     try:
         names = read_names(os.environ.get("DOMAIN_NAME", ""), os.environ.get("DOMAIN_ONE", ""))
         fields = read_fields(os.environ.get("DOMAIN_FIELDS", "") or DEFAULT_FIELDS)

@@ -14,7 +14,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from copies import NotDoneError
+from copies import NotDoneError, tell
 
 FOLDER = Path("var/domain")
 COPY = FOLDER / "service"
@@ -37,7 +37,8 @@ def aside() -> Iterator[Path]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise NotDoneError("another make domain is running; expected one at a time") from None
-        take_back()
+        if paths := take_back():
+            tell(f"taken back, from a run that was broken off: {len(paths)} files")
         try:
             shutil.rmtree(COPY, ignore_errors=True)
             COPY.mkdir()

@@ -28,16 +28,17 @@ KINDS = {
 # Why a field cannot have that name.
 _TAKEN = (
     dict.fromkeys(("id", "version", "created_at", "updated_at"), "every row has it already")
-    | dict.fromkeys(("metadata", "registry"), "SQLAlchemy keeps that name")
+    | dict.fromkeys(("metadata", "registry", "type_annotation_map"), "SQLAlchemy keeps that name")
     | dict.fromkeys(
-        ("construct", "copy", "dict", "json", "schema", "validate"),
+        ("construct", "copy", "dict", "from_orm", "json", "schema", "schema_json", "update_forward_refs", "validate"),
         "pydantic keeps that name",
     )
+    | {"l": "it looks like a 1"}
     | dict.fromkeys(("bool", "date", "datetime", "int", "str"), "it is the name of a type")
     | dict.fromkeys(("cmax", "cmin", "ctid", "oid", "rowid", "tableoid", "xmax", "xmin"), "a database keeps that name")
     | dict.fromkeys(("work", "expected_version"), "the service's functions have an argument of that name")
 )
-_TAKEN_BY_BEGINNING = {"model_": "pydantic", "parse_": "pydantic", "sqlite_": "SQLite", "from_orm": "pydantic"}
+_TAKEN_BY_BEGINNING = {"model_": "pydantic", "parse_": "pydantic"}
 
 
 @dataclass(frozen=True)
@@ -55,8 +56,8 @@ class Field:
 
 def wrong(what: str, found: str, expected: str) -> NotDoneError:
     """The error of a name or a field that cannot be used."""
-    shown = found if found.isprintable() else ascii(found)[1:-1]
-    return NotDoneError(f"{what}: found {shown[:80]!r}; expected {expected}", 2)
+    shown = repr(found[:60]) if found.isprintable() else ascii(found[:60])
+    return NotDoneError(f"{what}: found {shown}; expected {expected}", 2)
 
 
 def read_fields(told: str) -> list[Field]:
@@ -65,7 +66,7 @@ def read_fields(told: str) -> list[Field]:
     Raises:
         NotDoneError: one cannot be used.
     """
-    parts = re.sub(r"\s+(?=[^()]*\))", "", told).split()
+    parts = told.split()
     if not parts:
         raise wrong("FIELDS", told, "one or more, such as title:text(1..80) note:text? price:decimal")
     if len(parts) > MOST_FIELDS:

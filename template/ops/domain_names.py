@@ -116,14 +116,16 @@ def require_free(names: Names, version: str) -> None:
     there = [f"{place}/{names.many}{end}" for place in places for end in ("", ".py")]
     there = [path for path in there if Path(path).exists()]
     there += [str(path) for path in Path("migrations/versions").glob(f"[0-9]*_create_{names.many}.py")]
-    for folder, patterns in _uses(names, version).items():
+    for folder, patterns in () if there else _uses(names, version).items():
         for path in sorted(Path(folder).rglob("*.py")):
             text = path.read_text("utf-8", "replace")
             hits = (found for pattern in patterns for found in re.finditer(pattern, text, re.MULTILINE))
             there += [f"{path}:{text.count(chr(10), 0, hit.start()) + 1}: {hit[0].strip()}" for hit in hits]
     if there:
         lines = "\n".join(there)
-        raise NotDoneError(f"NAME {names.many}: is there already:\n{lines}\nexpected a new NAME, or another ONE", 2)
+        raise NotDoneError(
+            f"NAME {names.many}, ONE {names.one}: found already\n{lines}\nexpected names that nothing has", 2
+        )
 
 
 def _uses(names: Names, version: str) -> dict[str, list[str]]:

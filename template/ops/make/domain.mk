@@ -1,6 +1,9 @@
 ##@ Domains
 
-# As they were typed: a $ in them is no variable of make's.
+# As they were typed: a $ in them is no variable of make's, which would work it out for the environment of a command.
+ifneq ($(filter domain,$(MAKECMDGOALS)),)
+unexport NAME ONE FIELDS
+endif
 .PHONY: domain
 domain: export DOMAIN_NAME := $(if $(filter command,$(origin NAME)),$(value NAME))
 domain: export DOMAIN_ONE := $(if $(filter command,$(origin ONE)),$(value ONE))
