@@ -4,6 +4,7 @@ import ast
 import importlib
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -239,6 +240,25 @@ def test_long_names_leave_nothing_to_lint(ops: Any, folder: Path) -> None:
     subprocess.run([*ruff, "format", "--quiet", "."], check=True)
     checked = subprocess.run([*ruff, "check", "."], capture_output=True, text=True, check=False)
     assert checked.returncode == 0, checked.stdout
+
+
+def test_pages_tell_what_the_program_takes(ops: Any) -> None:
+    """The kinds of the table are all there are, with the rules they have by themselves; the examples can be typed."""
+    read, kinds = ops("domain_fields").read_fields, ops("domain_fields").KINDS
+    page = (ROOT / "template/docs/chassis/domains.md").read_text()
+    rows = [line.split(" | ") for line in page.splitlines() if line.startswith("| `") and line.count(" |") == 4]
+    assert {row[0].strip("|` ").partition("(")[0] for row in rows} == kinds.keys()
+    for row in rows:
+        (field,) = read(f"a:{row[0].strip('|` ')}")
+        column = {"text": f"String({field.high})", "decimal": f"Numeric({field.digits}, {field.places})"}.get(
+            field.kind
+        )
+        assert column is None or f"`{column}`" == row[1]
+    assert read("a:text") == read("a:text(1..200)")
+    assert read("a:decimal") == read("a:decimal(12,2)")
+    for name in ("template/docs/chassis/domains.md", "docs/how-to/add-a-domain.md", "template/AGENTS.md"):
+        (fields,) = re.findall(r'make domain NAME=orders FIELDS="(.*)"', (ROOT / name).read_text())
+        assert read(fields)
 
 
 KILLED = """
