@@ -62,10 +62,12 @@ def add(names: Names, fields: list[Field], version: str) -> list[str]:
 def write(names: Names, fields: list[Field], version: str) -> list[str]:
     """Write the files of the domain into the copy."""
     has_auth = Path("src/app/chassis/auth").is_dir()
+    # Who names no version gets the oldest.
+    root = f"/{version}" if len(list(Path("src/app/api").glob("v[0-9]*/"))) > 1 else ""
     folders = {
         f"src/app/domains/{names.many}": domain_files(names, fields),
         f"src/app/api/{version}/{names.many}": api_files(names, fields, version, has_auth=has_auth),
-        f"tests/{names.many}": test_files(names, fields),
+        f"tests/{names.many}": test_files(names, fields, root),
     }
     files = {f"{folder}/{name}": text for folder, texts in folders.items() for name, text in texts.items()}
     for path, text in files.items():

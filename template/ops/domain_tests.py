@@ -26,8 +26,8 @@ _WRONG: dict[str, list[tuple[Any, str]]] = {
 }
 
 
-def test_files(names: Names, fields: list[Field]) -> dict[str, str]:
-    """The files of `tests/<name>`, by their names."""
+def test_files(names: Names, fields: list[Field], root: str = "") -> dict[str, str]:
+    """The files of `tests/<name>`, by their names; `root` stands before each path."""
     refused = [(field.name, *case) for field in fields for case in _refused(field)]
     refused.append(("no_such_field", 1, "only the names this service documents"))
     first, second = bodies(fields)
@@ -36,6 +36,7 @@ def test_files(names: Names, fields: list[Field]) -> dict[str, str]:
         "second": _members(second),
         "refused": "\n".join(f"        ({', '.join(map(_shown, case))})," for case in refused),
         "missing": "",
+        "path": f"{root}/{names.many}",
     }
     for text, is_optional in (("needed", False), ("optional", True)):
         if told := [field.name for field in fields if field.is_optional == is_optional]:
