@@ -15,7 +15,7 @@ from copies import NotDoneError, tell
 from domain_aside import COPY, aside, move_in, require_only, run
 from domain_fields import Field, read_fields
 from domain_names import VERBS, Names, newest_version, read_names, require_free
-from domain_tests import bodies, test_files
+from domain_tests import bodies, suite_files
 from domain_texts import api_files, domain_files
 
 DEFAULT_FIELDS = "name:text(1..80)"
@@ -67,7 +67,7 @@ def write(names: Names, fields: list[Field], version: str) -> list[str]:
     folders = {
         f"src/app/domains/{names.many}": domain_files(names, fields),
         f"src/app/api/{version}/{names.many}": api_files(names, fields, version, has_auth=has_auth),
-        f"tests/{names.many}": test_files(names, fields, root),
+        f"tests/{names.many}": suite_files(names, fields, root),
     }
     files = {f"{folder}/{name}": text for folder, texts in folders.items() for name, text in texts.items()}
     for path, text in files.items():

@@ -26,7 +26,7 @@ _WRONG: dict[str, list[tuple[Any, str]]] = {
 }
 
 
-def test_files(names: Names, fields: list[Field], root: str = "") -> dict[str, str]:
+def suite_files(names: Names, fields: list[Field], root: str = "") -> dict[str, str]:
     """The files of `tests/<name>`, by their names; `root` stands before each path."""
     refused = [(field.name, *case) for field in fields for case in _refused(field)]
     refused.append(("no_such_field", 1, "only the names this service documents"))
