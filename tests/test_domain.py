@@ -314,6 +314,29 @@ def test_run_that_is_ended_leaves_nothing(folder: Path, place: str, number: sign
     assert not (folder / "var/domain").exists()
 
 
+def test_folder_that_nobody_may_write_is_copied_to_be_written(ops: Any, folder: Path) -> None:
+    """So that the copy can be filled and removed; what it is of keeps its mode."""
+    (folder / "src/app/domains").chmod(0o555)
+    with ops("domain_aside").aside() as copy:
+        assert (copy / "src/app/domains").stat().st_mode & 0o700 == 0o700
+    assert (folder / "src/app/domains").stat().st_mode & 0o777 == 0o555
+    assert not (folder / "var/domain").exists()
+
+
+def test_folder_made_before_a_kill_goes_with_the_rest(ops: Any, folder: Path) -> None:
+    """Even if no file is in it yet; one that was there before stays, and so does one that holds something else."""
+    aside = ops("domain_aside")
+    aside.COPY.mkdir(parents=True)
+    for name in ("tests/a", "tests/b"):
+        (folder / name).mkdir()
+    (folder / "tests/b/mine.py").write_text("")
+    told = {"new": ["tests/a/one.py", "tests/b/one.py"], "replaced": {}, "folders": ["tests/b", "tests/a"]}
+    aside.LIST.write_text(json.dumps(told))
+    assert aside.take_back() == []
+    assert sorted(path.name for path in (folder / "tests").iterdir()) == ["b"]
+    assert (folder / "src/app/domains").is_dir()
+
+
 def test_file_that_was_changed_after_a_kill_is_kept(folder: Path) -> None:
     """It is named, with what to do, and nothing else is removed either."""
     move_in(folder, "3", str(int(signal.SIGKILL)))

@@ -44,13 +44,21 @@ def aside() -> Iterator[Path]:
             COPY.mkdir()
             for path in Path().iterdir():
                 if path.name in _COPIED:
-                    shutil.copytree(path, COPY / path.name, ignore=_NO_COPY)
+                    shutil.copytree(path, COPY / path.name, ignore=_NO_COPY, copy_function=shutil.copyfile)
                 elif path.name not in _LEFT:
                     (COPY / path.name).symlink_to(path.absolute())
+            _make_writable()
             yield COPY
         finally:
+            _make_writable()  # broken off while it was copied
             take_back()
             shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def _make_writable() -> None:
+    """A folder that nobody may write is copied with its mode."""
+    for folder, _, _ in os.walk(COPY):
+        Path(folder).chmod(0o755)
 
 
 def run(*command: str) -> str:
@@ -93,10 +101,14 @@ def move_in(paths: list[str]) -> None:
     replaced = {
         path: Path(path).read_text("utf-8") for path in paths if Path(path).exists() and path.endswith("/openapi.json")
     }
+    folders = {str(folder) for path in paths for folder in Path(path).parents if not folder.exists()}
+    told = {
+        "new": [path for path in paths if path not in replaced],
+        "replaced": replaced,
+        "folders": sorted(folders, reverse=True),
+    }
     partial = LIST.with_suffix(".partial")
-    partial.write_text(
-        json.dumps({"new": [path for path in paths if path not in replaced], "replaced": replaced}), "utf-8"
-    )
+    partial.write_text(json.dumps(told), "utf-8")
     partial.replace(LIST)
     for path in paths:
         Path(path).parent.mkdir(parents=True, exist_ok=True)
@@ -123,9 +135,8 @@ def take_back() -> list[str]:
         )
     for path in there:
         Path(path).unlink()
-        for folder in Path(path).parents:
-            if {inner.name for inner in folder.iterdir()} - {"__pycache__"}:
-                break
+    for folder in map(Path, told["folders"]):
+        if folder.exists() and not {inner.name for inner in folder.iterdir()} - {"__pycache__"}:
             shutil.rmtree(folder)
     for path, text in told["replaced"].items():
         Path(path).write_text(text, "utf-8")
