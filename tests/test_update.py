@@ -109,6 +109,8 @@ def test_update_for_a_fleet_asks_for_a_scratch_worktree(service: Path, own_templ
 def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_template: Path) -> None:
     """The dry run says what comes and touches nothing; the update is one commit on a branch; undo is exact."""
     newer(own_template)
+    git(service, "worktree", "add", "--quiet", "--detach", "../away")
+    (service / "../away").rename(service / "../on a disk that is not mounted")
     before = whole(service)
     code, told, _ = run(service, "update", "ARGS=--dry-run")
     assert code == 0
@@ -122,7 +124,7 @@ def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_templ
         "1.1.0: BY HAND: Look at your alerts.",
     ]
     assert whole(service) == before
-    assert git(service, "worktree", "list").count("\n") == 1
+    assert git(service, "worktree", "list").count("\n") == 2
     code, told, _ = run(service, "update", "ARGS=--dry-run --json")
     seen = json.loads(told)
     assert (code, seen["from"], seen["to"], seen["branch"]) == (0, "1.0.0", "1.1.0", "")

@@ -254,8 +254,9 @@ def test_gitlab_gets_a_merge_request_that_names_its_conflicts(
     assert options[:3] == [
         "merge_request.create",
         "merge_request.target=main",
-        "merge_request.title=build: update the chassis to 1.1.0",
+        "merge_request.title=build: update the chassis to 1.1.0, 1 in conflict",
     ]
+    assert options[4:] == ["merge_request.label=chassis-conflict"]
     assert f"conflicts: {OURS}" in options[3]
     assert f"- `{OURS}`" in told
     assert TOKEN not in told

@@ -1,6 +1,5 @@
 """What an update does to this service: tried in a scratch worktree, or done and told. Needs Copier."""
 
-import shutil
 import subprocess
 import tempfile
 from collections import Counter
@@ -8,6 +7,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import copier
 from copies import tell
@@ -35,10 +35,10 @@ def foresee(data: Mapping[str, str]) -> Foresight:
         subprocess.CalledProcessError: git did.
     """
     with _worktree() as there:
-        return updated(there, "trying the update in a scratch worktree")
+        return updated(there, "trying the update in a scratch worktree", data)
 
 
-def updated(there: Path, step: str) -> Foresight:
+def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({})) -> Foresight:
     """Update this service, as it is committed, in the folder `there`, and compare; `step` is told before.
 
     Raises:
@@ -70,8 +70,9 @@ def _worktree() -> Iterator[Path]:
             git("worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
             yield (whole / git("rev-parse", "--show-prefix").strip()).resolve()
         finally:
-            shutil.rmtree(whole, ignore_errors=True)
-            git("worktree", "prune")
+            # Nothing is pruned: somebody's worktree may lie on a disk that is away.
+            remove = ["git", "worktree", "remove", "--force", "--force", str(whole)]
+            subprocess.run(remove, capture_output=True, check=False)
 
 
 def _paths(folder: Path, *arguments: str) -> list[str]:

@@ -42,8 +42,9 @@ class Proposal:
 
     @property
     def title(self) -> str:
-        """The first line of its commit."""
-        return f"build: update the chassis to {self.after}"
+        """The first line of its commit, and of a request: that files conflict is not left to who reads on."""
+        found = f", {len(self.conflicts)} in conflict" if self.conflicts else ""
+        return f"build: update the chassis to {self.after}{found}"
 
     @property
     def is_clean(self) -> bool:

@@ -96,6 +96,8 @@ def request(where: Place, proposal: Proposal) -> None:
         "title": proposal.title,
         "description": f"From {proposal.before} to {proposal.after}{found}. The message of the commit lists the files.",
     }
+    if not proposal.is_clean:
+        options["label"] = "chassis-conflict"
     told = [f"--push-option=merge_request.{name}{f'={value}' if value else ''}" for name, value in options.items()]
     where.git("push", "--quiet", *told, where.url, proposal.branch)
 
