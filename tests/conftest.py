@@ -114,6 +114,7 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(ROOT / name, folder / name)
     release(folder, "1.0.0")
+    git(folder, "gc", "--quiet")  # each update clones it some seven times: one pack, not a thousand files
     return folder
 
 
@@ -198,6 +199,7 @@ LONGEST_FIRST = (
     "contract",
     "thorough",
     "deploy",
+    "fleet",
     "containers",
     "versions",
     "combinations",

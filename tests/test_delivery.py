@@ -17,6 +17,8 @@ SCHEMAS = {
     **{f".github/workflows/chassis-{name}.yml": "vendor.github-workflows" for name in WORKFLOWS},
     ".gitlab-ci.yml": "vendor.gitlab-ci",
     "compose.yaml": "vendor.compose-spec",
+    ".github/renovate.json": "vendor.renovate",
+    ".gitlab/renovate.json": "vendor.renovate",
 }
 
 

@@ -1,5 +1,6 @@
 """`make drift` names each file of ours that a service edited; `make eject` makes one the team's, with its reason."""
 
+import json
 import re
 import shutil
 from pathlib import Path
@@ -61,6 +62,10 @@ def test_only_what_is_ours_drifts(service: Path) -> None:
     assert "\n-PROBE_TIMEOUT_SECONDS = 3.0\n+PROBE_TIMEOUT_SECONDS = 9.0\n" in told
     assert told.splitlines()[-2] == "4 files of ours are other than 1.0.0 has them"
     assert "-PROBE" not in run(service, "drift", "ARGS=--names")[1]
+    code, told, _ = run(service, "drift", "ARGS=--json")
+    found = json.loads(told)
+    assert (code, found["release"], found["ejected"]) == (1, "1.0.0", {})
+    assert [f"{one['what']}: {one['path']}" for one in found["drift"]] == names
 
 
 def test_ejected_file_is_the_teams_through_updates(service: Path, own_template: Path) -> None:

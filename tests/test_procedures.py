@@ -340,6 +340,27 @@ def test_rollback_follows_a_step_that_failed_and_goes_on_behind_one_that_fails(f
     assert done.stdout.endswith("\nnot done, and not taken back as the page says: look at every step above\n")
 
 
+def test_signal_while_a_step_begins_reaches_the_step(folder: Path) -> None:
+    """Between the start of a command and the wait for it nobody would end it: the signal is kept until then."""
+    edit(folder, "$ make boxes", "$ kill -INT $PPID; sleep 60")
+    slow = f"""
+import runpy, subprocess, sys, time
+begun = subprocess.Popen
+class Slow(begun):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        time.sleep(1)  # as on a machine with other work: the command runs, this program does not know it yet
+subprocess.Popen = Slow
+sys.argv = ["runbook.py", "run", "box", "--yes"]
+sys.path.insert(0, {str(ROOT / "template/ops")!r})
+runpy.run_path({str(ROOT / "template/ops/runbook.py")!r}, run_name="__main__")
+"""
+    command = ["env", "--default-signal=INT", sys.executable, "-c", slow]
+    done = subprocess.run(command, cwd=folder, capture_output=True, text=True, timeout=50, check=False)
+    assert "found\n    [130]\n" in done.stdout, done.stderr
+    assert done.returncode == 1
+
+
 def test_step_that_is_interrupted_failed_and_what_it_left_in_the_background_stays(folder: Path) -> None:
     """Ctrl-C ends the command, not the runbook: the rollback is asked for."""
     edit(folder, "$ make boxes", "$ sleep 60 & echo $! >pid; sleep 60")

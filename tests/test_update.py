@@ -1,5 +1,6 @@
 """`make update`: foreseen in a scratch worktree, refused where work would be lost, done on a branch, taken back."""
 
+import json
 import os
 import re
 import shutil
@@ -69,17 +70,53 @@ def test_newest_service_has_nothing_to_do(service: Path) -> None:
     """Exit code 0, and nothing is changed."""
     before = whole(service)
     assert run(service, "update")[:2] == (0, "this service has the newest release of its template\n")
+    assert run(service, "update", "ARGS=--dry-run --json")[:2] == (0, "null\n")
+    assert run(service, "update", "ARGS=--json")[0] == 2
     assert whole(service) == before
+
+
+def test_update_for_a_fleet_asks_for_a_scratch_worktree(service: Path, own_template: Path) -> None:
+    """Where a branch is checked out it refuses; detached, it commits and makes no branch, or tells the one there is."""
+    newer(own_template)
+    before = whole(service)
+    command = [
+        require("uv"),
+        "tool",
+        "run",
+        "--quiet",
+        "--from",
+        "copier>=9.19.1,<10",
+        "python",
+        "ops/update_scratch.py",
+    ]
+
+    def scratch() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, cwd=service, env=user_environment(), capture_output=True, text=True, check=False)
+
+    done = scratch()
+    assert (done.returncode, "not done: a branch is checked out" in done.stderr) == (2, True)
+    assert whole(service) == before
+    git(service, "switch", "--quiet", "--detach")
+    told = json.loads(scratch().stdout)
+    assert (told["commit"], told["is_there"]) == (git(service, "rev-parse", "HEAD").strip(), False)
+    assert git(service, "branch", "--list", BRANCH) == ""
+    git(service, "branch", BRANCH)
+    git(service, "switch", "--quiet", "--detach", "main")
+    there = json.loads(scratch().stdout)
+    assert (there["commit"], there["is_there"]) == (told["commit"], True)
 
 
 def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_template: Path) -> None:
     """The dry run says what comes and touches nothing; the update is one commit on a branch; undo is exact."""
     newer(own_template)
+    git(service, "worktree", "add", "--quiet", "--detach", "../away")
+    (service / "../away").rename(service / "../on a disk that is not mounted")
     before = whole(service)
     code, told, _ = run(service, "update", "ARGS=--dry-run")
     assert code == 0
     assert told.splitlines() == [
         "from 1.0.0 to 1.1.0: 4 files change, 0 conflict",
+        *(f"changes: {path}" for path in (".copier-answers.yml", ".env.example", "ops/alerts.py", "ops/health.py")),
         "setting added: LOG_COLOUR",
         "setting added: LOG_LEVELS",
         "setting removed: LOG_LEVEL",
@@ -87,11 +124,18 @@ def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_templ
         "1.1.0: BY HAND: Look at your alerts.",
     ]
     assert whole(service) == before
-    assert git(service, "worktree", "list").count("\n") == 1
+    assert git(service, "worktree", "list").count("\n") == 2
+    code, told, _ = run(service, "update", "ARGS=--dry-run --json")
+    seen = json.loads(told)
+    assert (code, seen["from"], seen["to"], seen["branch"]) == (0, "1.0.0", "1.1.0", "")
+    assert (len(seen["changed"]), seen["losses"], seen["notes"][0]) == (4, [], "1.1.0: Probes wait longer.")
     code, told, wrong = run(service, "update")
     done = f"updated: the branch {BRANCH} is checked out and good; merge it, or {BACK}"
     assert (code, told.splitlines()[-1]) == (0, done), wrong
     assert (service / "var/gates").read_text() == "setup\ncheck\ntest\n"
+    git(service, "switch", "--quiet", "main")
+    assert json.loads(run(service, "update", "ARGS=--dry-run --json")[1])["branch"] == BRANCH
+    git(service, "switch", "--quiet", BRANCH)
     assert git(service, "rev-list", "--count", f"main..{BRANCH}") == "1\n"
     assert "TIMEOUT_SECONDS = 4.0" in (service / "ops/health.py").read_text()
     assert run(service, "update", "ARGS=--undo")[0] == 0
@@ -181,3 +225,41 @@ def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own
     assert (code, "not done: not everything is committed" in wrong) == (2, True)
     code, _, wrong = run(service, "update", "ARGS=--undo")
     assert (code, "not done: no update to take back: var/update.json" in wrong) == (2, True)
+
+
+@pytest.mark.parametrize(
+    ("data", "expected"),
+    [
+        ("ci", "not done: no answer: 'ci'; expected NAME=VALUE, with one of: "),
+        ("colour=red", "not done: no answer: 'colour=red'; expected NAME=VALUE, with one of: "),
+        ("features=[]", "not done: features is changed by make feature ADD=… or REMOVE=…"),
+        ("ejected={}", "not done: ejected is changed by make eject FILE=… REASON=…"),
+        ("license=GPL", "not done: Copier failed: "),
+    ],
+)
+def test_answer_that_is_none_changes_nothing(service: Path, data: str, expected: str) -> None:
+    """Exit code 2, one line, and the service is as it was."""
+    before = whole(service)
+    code, _, wrong = run(service, "update", f"ARGS=--data {data}")
+    assert (code, expected in wrong) == (2, True), wrong
+    assert whole(service) == before
+
+
+def test_answer_is_changed_without_a_newer_release(service: Path) -> None:
+    """It is foreseen, done in one commit that says so, and taken back like any update."""
+    before = whole(service)
+    assert "changes: .copier-answers.yml" in run(service, "update", "ARGS=--dry-run --data owner=Depot")[1]
+    assert run(service, "update", "ARGS=--data owner=Depot")[0] == 0
+    assert "\nowner: Depot\n" in (service / ".copier-answers.yml").read_text()
+    assert git(service, "log", "-1", "--format=%s") == "build: update the chassis to 1.0.0 owner=Depot\n"
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert whole(service) == before
+
+
+def test_markers_that_were_committed_are_settled_first(service: Path, own_template: Path) -> None:
+    """Another update would nest its markers in them: exit code 2, with the file's name."""
+    edit(service / "ops/health.py", '"""', '"""\n<<<<<<< before updating\n')
+    commit_all(service, "not settled")
+    newer(own_template)
+    code, _, wrong = run(service, "update")
+    assert (code, "markers of an earlier update stand in ops/health.py" in wrong) == (2, True)

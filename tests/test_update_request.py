@@ -118,6 +118,26 @@ def test_release_that_conflicts_is_proposed_with_its_conflicts(service: Path, ow
     assert "timeout-minutes: 20" in git(service, "show", f"{BRANCH}:.github/workflows/chassis-ci.yml")
 
 
+def test_work_that_a_release_takes_away_is_told(service: Path, own_template: Path) -> None:
+    """Exit code 1; the page has the loss before the files. In a part of a repository the branch has its name."""
+    edit(service / "ops/alerts.py", '"""', '"""Ours: ')
+    commit(service, "edit")
+    (own_template / "template/ops/alerts.py").unlink()
+    newer(own_template)
+    code, told = propose(service)
+    loss = "ops/alerts.py would be deleted, with your edits"
+    assert (code, f"LOST: {loss}\n" in told) == (1, True), told
+    page = (service / "var/update-proposal.md").read_text(encoding="utf-8")
+    assert "## Losses\n\nAs it is, the branch takes away work of yours; " in page
+    assert f"- {loss}\n" in page.partition("## Losses")[2].partition("## Files")[0]
+    whole = service.with_name("whole")
+    shutil.copytree(service, whole / "parts" / "my orders", ignore=shutil.ignore_patterns(".git", "var"))
+    git(whole, "init", "--quiet", "--initial-branch=main")
+    commit(whole, "parts")
+    assert propose(whole / "parts" / "my orders")[0] == 1
+    assert git(whole, "branch", "--list", "chassis-*").strip() == f"{BRANCH}-parts-my-orders"
+
+
 def test_lock_comes_along_or_is_missed_by_name(service: Path, own_template: Path) -> None:
     """A lock that git holds fits after the update; one that cannot is told, with exit code 1."""
     subprocess.run([require("uv"), "lock", "--quiet"], cwd=service, env=user_environment(), check=True)
@@ -234,8 +254,9 @@ def test_gitlab_gets_a_merge_request_that_names_its_conflicts(
     assert options[:3] == [
         "merge_request.create",
         "merge_request.target=main",
-        "merge_request.title=build: update the chassis to 1.1.0",
+        "merge_request.title=build: update the chassis to 1.1.0, 1 in conflict",
     ]
+    assert options[4:] == ["merge_request.label=chassis-conflict"]
     assert f"conflicts: {OURS}" in options[3]
     assert f"- `{OURS}`" in told
     assert TOKEN not in told

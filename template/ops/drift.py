@@ -1,12 +1,13 @@
 """Says which files of ours were edited in this service, as a diff against its release. Needs Copier.
 
-Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/drift.py [--names]
+Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/drift.py [--names | --json]
 Of a shared file our zones count. A file that `make eject` made yours does not count; it is told with its reason.
 Exit codes: 0 none was edited, 1 some were, 2 it cannot be told.
 """
 
 import argparse
 import difflib
+import json
 import re
 import subprocess
 import sys
@@ -79,7 +80,9 @@ def _diff(path: str, was: bytes, now: bytes) -> str:
 def main(arguments: list[str] | None = None) -> int:
     """Compare, and say what is other than the release has it."""
     parser = argparse.ArgumentParser(description="Say which files of ours were edited in this service.")
-    parser.add_argument("--names", action="store_true", help="only the names, no diff")
+    how = parser.add_mutually_exclusive_group()
+    how.add_argument("--names", action="store_true", help="only the names, no diff")
+    how.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(arguments)
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
@@ -90,16 +93,23 @@ def main(arguments: list[str] | None = None) -> int:
     except (NotDoneError, OSError, subprocess.CalledProcessError) as error:
         print(f"not told: {error}", file=sys.stderr)
         return 2
+    if options.json:
+        print(json.dumps({"release": answers["_commit"], "ejected": ejected, "drift": [vars(one) for one in found]}))
+    else:
+        _print(found, ejected, answers["_commit"], is_short=options.names)
+    return 1 if found else 0
+
+
+def _print(found: list[Drift], ejected: dict[str, str], release: str, *, is_short: bool) -> None:
     for path, reason in sorted(ejected.items()):
         print(f"ejected: {path}: {reason}")
     for one in found:
         print(f"{one.what}: {one.path}")
-        if not options.names:
+        if not is_short:
             print(one.diff, end="")
-    print(f"{len(found)} files of ours are other than {answers['_commit']} has them")
+    print(f"{len(found)} files of ours are other than {release} has them")
     if found:
         print("docs/chassis/updating.md says where an edit belongs; `make eject FILE=… REASON=…` makes a file yours")
-    return 1 if found else 0
 
 
 if __name__ == "__main__":

@@ -1,13 +1,13 @@
-"""What an update would do to this service, tried in a scratch worktree. Needs Copier."""
+"""What an update does to this service: tried in a scratch worktree, or done and told. Needs Copier."""
 
-import shutil
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 import copier
 from copies import tell
@@ -27,23 +27,35 @@ class Foresight:
     settings_removed: tuple[str, ...]
 
 
-def foresee() -> Foresight:
-    """Update a worktree of the commit that is checked out, and compare.
+def foresee(data: Mapping[str, str]) -> Foresight:
+    """Update a worktree of the commit that is checked out, with these answers, and compare.
+
+    Raises:
+        NotDoneError: Copier failed.
+        subprocess.CalledProcessError: git did.
+    """
+    with _worktree() as there:
+        return updated(there, "trying the update in a scratch worktree", data)
+
+
+def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({})) -> Foresight:
+    """Update this service, as it is committed, in the folder `there`, and compare; `step` is told before.
 
     Raises:
         NotDoneError: Copier failed.
         subprocess.CalledProcessError: git did.
     """
     answers = read_answers()
-    with _worktree() as there, rendered(answers, answers["features"]) as fresh:
-        tell("trying the update in a scratch worktree")
+    with rendered(answers, answers["features"]) as fresh:
+        tell(step)
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
+        was = settings_of(there)
         with template_in_use():
-            copier.run_update(there, skip_answered=True, defaults=True, overwrite=True, quiet=True)
+            copier.run_update(there, data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
         conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
         changed = {*_paths(there, "diff", "--name-only", "--relative", "HEAD"), *_new(there)}
         losses = tuple(_losses(before, fresh, there, conflicts))
-        was, now = (settings_of(folder) for folder in (Path(), there))
+        now = settings_of(there)
     return Foresight(
         tuple(sorted(changed)), tuple(sorted(conflicts)), losses, tuple(sorted(now - was)), tuple(sorted(was - now))
     )
@@ -58,8 +70,9 @@ def _worktree() -> Iterator[Path]:
             git("worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
             yield (whole / git("rev-parse", "--show-prefix").strip()).resolve()
         finally:
-            shutil.rmtree(whole, ignore_errors=True)
-            git("worktree", "prune")
+            # Nothing is pruned: somebody's worktree may lie on a disk that is away.
+            remove = ["git", "worktree", "remove", "--force", "--force", str(whole)]
+            subprocess.run(remove, capture_output=True, check=False)
 
 
 def _paths(folder: Path, *arguments: str) -> list[str]:

@@ -21,8 +21,10 @@ def libraries(service: Path) -> Libraries:
 
 
 def settings_of(service: Path) -> set[str]:
-    """The settings that .env.example lists."""
-    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", (service / ".env.example").read_text("utf-8"), re.MULTILINE))
+    """The settings that .env.example lists; none where the team has deleted it."""
+    example = service / ".env.example"
+    text = example.read_text("utf-8") if example.is_file() else ""
+    return set(re.findall(r"^#?([A-Z][A-Z0-9_]*)=", text, re.MULTILINE))
 
 
 def notes(feature: str, stays: list[str], leaving: set[str], dropped: Libraries, unread: set[str]) -> Iterator[str]:

@@ -18,6 +18,7 @@ from repository import git
 # As copier.yml orders them: so the answer is the same, however often one came and went.
 FEATURES = ("auth", "rate_limit")
 ANSWERS = Path(".copier-answers.yml")
+MARKER = "<<<<<<< before updating"
 
 
 def read_answers(feature: str | None = None) -> dict[str, Any]:
@@ -33,11 +34,12 @@ def read_answers(feature: str | None = None) -> dict[str, Any]:
         raise NotDoneError(f"{where} is not there; run this in the service, and bring the file back by git", 2)
     try:
         answers = yaml.safe_load(ANSWERS.read_text("utf-8"))
-        is_whole = {"_commit", "_src_path"} <= answers.keys() and set(answers["features"]) <= set(FEATURES)
+        features = answers.setdefault("features", [])  # the first releases asked for none
+        is_whole = {"_commit", "_src_path"} <= answers.keys() and set(features) <= set(FEATURES)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
         is_whole = False
     if not is_whole:
-        raise NotDoneError(f"{where} lacks _src_path, _commit or a list of known features: see updating.md", 2)
+        raise NotDoneError(f"{where} lacks _src_path or _commit, or names unknown features: see updating.md", 2)
     return dict(answers)
 
 
@@ -51,6 +53,14 @@ def require_committed() -> None:
         raise NotDoneError("git does not hold this service; git init, commit everything, then try again", 2)
     if git("status", "--porcelain", "--", "."):
         raise NotDoneError("not everything is committed (git status); commit or stash it, then try again", 2)
+
+
+def require_settled() -> None:
+    """Raise NotDoneError where an earlier update's markers were committed: another would nest its own in them."""
+    done = subprocess.run(["git", "grep", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False)
+    if done.stdout:
+        found = ", ".join(done.stdout.split("\n")[:-1])
+        raise NotDoneError(f"markers of an earlier update stand in {found}; settle them as updating.md says", 2)
 
 
 @contextmanager

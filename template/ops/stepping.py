@@ -8,7 +8,7 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -22,7 +22,26 @@ from telling import say
 JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
 INTERRUPTED = 130
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_WORDS_SECONDS = 2.0  # to read what an ended command has printed, if others keep its output open
+
+
+@contextmanager
+def _signals_held() -> Iterator[Callable[[], None]]:
+    """Keep what would end this program until the function given is called: a command that runs is known by then."""
+    came: list[int] = []
+    before = {name: signal.signal(name, lambda number, _: came.append(number)) for name in ENDS}
+
+    def let_through() -> None:
+        while before:
+            signal.signal(*before.popitem())
+        while came:
+            signal.raise_signal(came.pop(0))
+
+    try:
+        yield let_through
+    finally:
+        let_through()
 
 
 @dataclass
@@ -113,27 +132,29 @@ class Run:
     def _run(self, text: str) -> tuple[int, str]:
         """Run it in a shell of its own and show what it prints as it comes; returns status and output."""
         lines: list[str] = []
-        process = subprocess.Popen(
-            ["sh", "-c", text], env={**environment_of_operator(), **self.inputs}, stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
-        )  # fmt: skip
 
         def listen() -> None:
             for line in process.stdout or ():
                 say("  " + self._masked(line).removesuffix("\n"))
                 lines.append(line)
 
-        # What it leaves in the background may hold its output open for ever.
-        listener = threading.Thread(target=listen, daemon=True)
-        listener.start()
-        late = threading.Timer(self.seconds or threading.TIMEOUT_MAX, os.killpg, [process.pid, signal.SIGKILL])
-        late.daemon = True
-        late.start()
-        try:
-            status = process.wait()
-        except KeyboardInterrupt:
-            os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
-            status = process.wait() and INTERRUPTED
+        with _signals_held() as let_through:
+            process = subprocess.Popen(
+                ["sh", "-c", text], env={**environment_of_operator(), **self.inputs}, stdin=subprocess.DEVNULL,
+                stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
+            )  # fmt: skip
+            # What it leaves in the background may hold its output open for ever.
+            listener = threading.Thread(target=listen, daemon=True)
+            listener.start()
+            late = threading.Timer(self.seconds or threading.TIMEOUT_MAX, os.killpg, [process.pid, signal.SIGKILL])
+            late.daemon = True
+            late.start()
+            try:
+                let_through()
+                status = process.wait()
+            except KeyboardInterrupt:
+                os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
+                status = process.wait() and INTERRUPTED
         late.cancel()
         listener.join(LAST_WORDS_SECONDS)
         return status, "".join(lines)

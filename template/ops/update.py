@@ -1,9 +1,11 @@
 """Brings this service to the template's newest release: foreseen, on a branch, checked, and taken back by one command.
 
-Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--anyway]    --anyway: also where something is lost
-       … ops/update.py --dry-run    only says what would come: files, conflicts, losses, settings, notes
-       … ops/update.py --undo       back to the branch and the files of before
-Everything must be committed. The branch is chassis-update-<release>; nothing is pushed. Needs Copier.
+Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update.py [--data ci=both] [--anyway]
+       … ops/update.py --dry-run [--data ci=both] [--json]    only says what comes: files, conflicts, losses, settings
+       … ops/update.py --undo    back to the branch and the files of before
+--data answers a question anew, with or without a newer release; --anyway goes on where something is lost.
+Everything must be committed. The branch is chassis-update-<release>, and the folder's name
+where that is a part of a repository; nothing is pushed. Needs Copier.
 Exit codes: 0 done and good, or nothing to do; 1 conflicts, losses, or a check that fails; 2 not done.
 """
 
@@ -11,19 +13,22 @@ import argparse
 import json
 import subprocess
 import sys
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import copier
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
-from rendering import require_committed, template_in_use
+from new_answers import changed_answers
+from rendering import read_answers, require_committed, require_settled, template_in_use
 from repository import git, unmerged
 from template_notes import notes
-from update_proposal import commit, ended, identity, locked, newest
+from update_proposal import branch_for, commit, ended, identity, locked, newest
 
 STATE = Path("var/update.json")
 GATES = ("setup", "check", "test")
+NOTHING = "this service has the newest release of its template"
 BACK = "make update ARGS=--undo brings back what was"
 
 
@@ -41,10 +46,11 @@ class Begun:
         STATE.write_text(json.dumps(vars(self)) + "\n", encoding="utf-8")
 
 
-def show(before: str, after: str, seen: Foresight) -> None:
-    """Say what the update would do."""
+def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
+    """Say what the update would do; which files change only where that is all that was asked."""
     print(f"from {before} to {after}: {len(seen.changed)} files change, {len(seen.conflicts)} conflict")
     for word, told in (
+        ("changes", seen.changed if is_whole else ()),
         ("conflict", seen.conflicts),
         ("LOST", seen.losses),
         ("setting added", seen.settings_added),
@@ -55,31 +61,56 @@ def show(before: str, after: str, seen: Foresight) -> None:
     print("\n".join(notes(before, after)))
 
 
-def update(*, is_dry: bool, anyway: bool) -> int:
-    """Do it, or only say what would come; returns the exit code.
+def _versions(data: Mapping[str, str]) -> tuple[str, str] | None:
+    """The release of before and of afterwards; None where there is nothing to do."""
+    require_committed()
+    require_settled()
+    versions = newest()
+    return versions if versions or not data else (read_answers()["_commit"],) * 2
+
+
+def dry_run(data: Mapping[str, str], *, as_json: bool) -> int:
+    """Only say what would come; returns the exit code.
+
+    Raises:
+        NotDoneError: it cannot be told.
+    """
+    versions = _versions(data)
+    if versions is None:
+        print("null" if as_json else NOTHING)
+        return 0
+    seen = foresee(data)
+    if as_json:
+        branch = branch_for(versions[1])
+        told = {"from": versions[0], "to": versions[1], "branch": branch if git("branch", "--list", branch) else ""}
+        print(json.dumps({**told, **vars(seen), "notes": notes(*versions)}))
+    else:
+        show(*versions, seen, is_whole=True)
+    return 1 if seen.conflicts or seen.losses else 0
+
+
+def update(data: Mapping[str, str], *, anyway: bool) -> int:
+    """Do it; returns the exit code.
 
     Raises:
         NotDoneError: it could not be done.
     """
-    require_committed()
-    versions = newest()
+    versions = _versions(data)
     if versions is None:
-        print("this service has the newest release of its template")
+        print(NOTHING)
         return 0
     before, after = versions
-    branch = f"chassis-update-{after}"
+    branch = branch_for(after)
     if git("branch", "--list", branch):
         raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
-    seen = foresee()
-    show(before, after, seen)
-    if is_dry:
-        return 1 if seen.conflicts or seen.losses else 0
+    seen = foresee(data)
+    show(before, after, seen, is_whole=False)
     if seen.losses and not anyway:
         told = "not done: the update would lose work of yours; put it elsewhere (updating.md), or ARGS=--anyway"
         print(told, file=sys.stderr)
         return 1
     try:
-        return _apply(Begun(branch, _here(), git("rev-parse", "HEAD").strip()), before, after)
+        return _apply(Begun(branch, _here(), git("rev-parse", "HEAD").strip()), data, before, after)
     except BaseException:
         print(BACK, file=sys.stderr)
         raise
@@ -89,12 +120,12 @@ def _here() -> str:
     return git("rev-parse", "--abbrev-ref", "HEAD").strip()
 
 
-def _apply(begun: Begun, before: str, after: str) -> int:
+def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> int:
     begun.save()
     git("switch", "--quiet", "--create", begun.branch)
     tell(f"updating from {before} to {after}, on the branch {begun.branch}")
     with template_in_use():
-        copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
+        copier.run_update(data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
     if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
         print(f"settle them as docs/chassis/updating.md says, then make setup check test; or {BACK}", file=sys.stderr)
@@ -103,7 +134,7 @@ def _apply(begun: Begun, before: str, after: str) -> int:
         print(f"uv.lock: {wrong}; {BACK}", file=sys.stderr)
         return 1
     git("add", "--all", ".")
-    commit(f"build: update the chassis to {after}")
+    commit(" ".join([f"build: update the chassis to {after}", *(f"{name}={value}" for name, value in data.items())]))
     for target in GATES:
         tell(f"make {target}")
         if subprocess.run(["make", target], check=False).returncode:
@@ -149,9 +180,16 @@ def main() -> int:
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--dry-run", action="store_true", help="only say what would come")
     which.add_argument("--undo", action="store_true", help="back to the branch and the files of before")
+    parser.add_argument("--data", action="append", default=[], metavar="NAME=VALUE", help="answer a question anew")
     parser.add_argument("--anyway", action="store_true", help="also where work of the team's would be lost")
+    parser.add_argument("--json", action="store_true", help="with --dry-run: for programs")
     options = parser.parse_args()
-    return undo() if options.undo else update(is_dry=options.dry_run, anyway=options.anyway)
+    if options.json and not options.dry_run:
+        parser.error("--json goes with --dry-run")
+    if options.undo:
+        return undo()
+    data = changed_answers(options.data)
+    return dry_run(data, as_json=options.json) if options.dry_run else update(data, anyway=options.anyway)
 
 
 if __name__ == "__main__":

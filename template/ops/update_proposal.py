@@ -4,11 +4,12 @@ Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update_proposal.py
 The branch is chassis-update-<release>, from what is checked out; the words are var/update-proposal.md and the message
 of the commit. Files that conflict are committed with their markers, for whoever settles them. Nothing is pushed, and
 what was checked out is checked out again.
-Exit codes: 0 a branch, or nothing to do; 1 a branch with conflicts, or without a lock that fits; 2 not done.
+Exit codes: 0 a branch, or nothing to do; 1 a branch with conflicts or losses, or without a lock that fits; 2 not done.
 """
 
 import json
 import os
+import re
 import subprocess
 import sys
 import warnings
@@ -16,10 +17,10 @@ from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from pathlib import Path
 
-import copier
-from copies import NotDoneError, tell
+from copies import NotDoneError
+from foresight import updated
 from rendering import require_committed, template_in_use
-from repository import git, unmerged
+from repository import git
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -35,18 +36,20 @@ class Proposal:
     after: str
     conflicts: tuple[str, ...]
     changed: tuple[str, ...]
+    losses: tuple[str, ...] = ()
     lock: str = ""
     """What uv said, where the lock could not be brought up to date."""
 
     @property
     def title(self) -> str:
-        """The first line of its commit."""
-        return f"build: update the chassis to {self.after}"
+        """The first line of its commit, and of a request: that files conflict is not left to who reads on."""
+        found = f", {len(self.conflicts)} in conflict" if self.conflicts else ""
+        return f"build: update the chassis to {self.after}{found}"
 
     @property
     def is_clean(self) -> bool:
         """Whether nothing is to be settled by hand."""
-        return not (self.conflicts or self.lock)
+        return not (self.conflicts or self.losses or self.lock)
 
     def page(self) -> str:
         """The proposal, for whoever reviews it."""
@@ -54,6 +57,9 @@ class Proposal:
         if self.conflicts:
             settle = "These files hold markers. docs/chassis/updating.md says how to settle them."
             told += ["## Conflicts", "", settle, "", *(f"- `{path}`" for path in self.conflicts), ""]
+        if self.losses:
+            lost = "As it is, the branch takes away work of yours; docs/chassis/updating.md says where it belongs."
+            told += ["## Losses", "", lost, "", *(f"- {words}" for words in self.losses), ""]
         if self.lock:
             told += ["## The lock", "", f"`uv.lock` is not up to date: {self.lock}", ""]
         more = len(self.changed) - MOST_FILES
@@ -77,6 +83,12 @@ def newest() -> tuple[str, str] | None:
     return (told["current_version"], told["latest_version"]) if told["update_available"] else None
 
 
+def branch_for(after: str) -> str:
+    """The branch of the update to a release; a service that is a part of a repository has its folder's name in it."""
+    folder = re.sub(r"[^\w-]+", "-", git("rev-parse", "--show-prefix").strip()).strip("-")
+    return f"chassis-update-{after}{f'-{folder}' if folder else ''}"
+
+
 def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
     """Make the branch and write the page; None where there is nothing to do, or `elsewhere` has the branch.
 
@@ -89,7 +101,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         print("this service has the newest release of its template")
         return None
     before, after = versions
-    branch = f"chassis-update-{after}"
+    branch = branch_for(after)
     if branch in elsewhere or git("branch", "--list", branch):
         print(f"proposed already: the branch {branch}")
         return None
@@ -98,7 +110,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
     start = git("rev-parse", "HEAD").strip()
     git("switch", "--quiet", "--create", branch)
     try:
-        proposal = _updated(branch, before, after)
+        proposal = proposed(branch, before, after)
         commit(proposal.title, proposal.page())
     except BaseException:
         # This folder alone: what else the repository holds may have changes that nobody committed.
@@ -117,16 +129,17 @@ def _back(here: str, start: str) -> None:
     git("switch", "--quiet", *(("--detach", start) if here == "HEAD" else (here,)))
 
 
-def _updated(branch: str, before: str, after: str) -> Proposal:
-    """Update, and say what that means."""
-    tell(f"updating from {before} to {after}")
-    with template_in_use():
-        copier.run_update(skip_answered=True, defaults=True, overwrite=True, quiet=True)
-    conflicts = tuple(unmerged())
-    lock = "" if "pyproject.toml" in conflicts else locked()
+def proposed(branch: str, before: str, after: str) -> Proposal:
+    """Update what is checked out, stage all of it, and say what that means.
+
+    Raises:
+        NotDoneError: Copier failed.
+    """
+    seen = updated(Path(), f"updating from {before} to {after}")
+    lock = "" if "pyproject.toml" in seen.conflicts else locked()
     git("add", "--all", ".")
     changed = tuple(_paths("diff", "--name-only", "--relative", "--cached", "-z"))
-    return Proposal(branch, before, after, conflicts, changed, lock)
+    return Proposal(branch, before, after, seen.conflicts, changed, seen.losses, lock)
 
 
 def _paths(*arguments: str) -> list[str]:
@@ -162,6 +175,8 @@ def main() -> int:
         return 0
     for path in proposal.conflicts:
         print(f"conflict: {path}", file=sys.stderr)
+    for words in proposal.losses:
+        print(f"LOST: {words}", file=sys.stderr)
     if proposal.lock:
         print(f"uv.lock: {proposal.lock}", file=sys.stderr)
     print(f"proposed: the branch {proposal.branch}, {len(proposal.changed)} files; {PAGE} says which")

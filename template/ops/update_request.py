@@ -3,7 +3,7 @@
 Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update_request.py
 In GitHub Actions the request is made by gh, in GitLab CI by the push. CHASSIS_UPDATE_TOKEN is the token for both, else
 GH_TOKEN or CI_JOB_TOKEN; Copier, uv and what they start are not given it.
-Exit codes: 0 a request, or nothing to do; 1 a request with conflicts, or without a lock that fits; 2 not done.
+Exit codes: 0 a request, or nothing to do; 1 one with conflicts or losses, or without a lock that fits; 2 not done.
 """
 
 import base64
@@ -96,6 +96,8 @@ def request(where: Place, proposal: Proposal) -> None:
         "title": proposal.title,
         "description": f"From {proposal.before} to {proposal.after}{found}. The message of the commit lists the files.",
     }
+    if not proposal.is_clean:
+        options["label"] = "chassis-conflict"
     told = [f"--push-option=merge_request.{name}{f'={value}' if value else ''}" for name, value in options.items()]
     where.git("push", "--quiet", *told, where.url, proposal.branch)
 

@@ -18,6 +18,9 @@ WORK = ROOT / ".work"
 ROUNDS = 7
 # Issue of record: `copier copy --defaults` costs at most this much of a template without logic.
 COPY_BUDGET = 1.2
+# And `copier update` of it to a release that changes as many files as one may.
+UPDATE_BUDGET = 1.2
+CHANGED = "ops/*.py"
 
 
 def cpu_seconds() -> float:
@@ -44,17 +47,37 @@ def without_logic(rendered: Path, folder: Path) -> Path:
     return folder
 
 
-def release(folder: Path) -> Path:
+def release(folder: Path, version: str = "1.0.0") -> Path:
     """Make a folder a tagged repository, as a template is."""
-    identity = ["-c", "user.name=Plumbline", "-c", "user.email=plumbline@example.invalid"]
-    for arguments in (
-        ["init", "--quiet"],
-        ["add", "--all"],
-        ["commit", "--quiet", "-m", "1"],
-        ["tag", "1.0.0"],
-    ):
-        subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+    _git(folder, "init", "--quiet")
+    _git(folder, "add", "--all")
+    _git(folder, "commit", "--quiet", "-m", version)
+    _git(folder, "tag", version)
     return folder
+
+
+def _git(folder: Path, *arguments: str) -> None:
+    identity = ["-c", "user.name=Plumbline", "-c", "user.email=plumbline@example.invalid"]
+    subprocess.run(["git", *identity, *arguments], cwd=folder, check=True)
+
+
+def service_to_update(source: Path, folder: Path) -> Path:
+    """Return a committed service of a template's release 1.0.0, which has a release 2.0.0 from then on."""
+    copier.run_copy(str(source), folder, defaults=True, quiet=True)
+    release(folder)
+    for path in (source / "template").glob(CHANGED):
+        path.write_text(path.read_text() + "# of 2.0.0\n")
+    release(source, "2.0.0")
+    return folder
+
+
+def cost_of_update(service: Path) -> float:
+    """Update a service once and return the processor seconds; afterwards it is as before."""
+    began = cpu_seconds()
+    copier.run_update(service, defaults=True, overwrite=True, quiet=True, unsafe=False)
+    cost = cpu_seconds() - began
+    _git(service, "reset", "--quiet", "--hard")
+    return cost
 
 
 def main() -> int:

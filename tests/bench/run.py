@@ -11,6 +11,7 @@ from pathlib import Path
 
 from answering import answers, layers, memory
 from delivering import deployments
+from fleets import fleets
 from limiting import limits
 from load import LoadError
 from opening import tokens
@@ -19,7 +20,7 @@ from service import BENCH, CannotMeasureError, prepare, run
 from starting import copies, first_answer, process_start, suite
 from storing import database
 
-SECTIONS = ("answers", "database", "limits", "tokens", "layers", "start", "copy", "memory", "deploy")
+SECTIONS = ("answers", "database", "limits", "tokens", "layers", "start", "copy", "memory", "deploy", "fleet")
 _LIBRARIES = ("fastapi", "starlette", "uvicorn", "uvloop", "pydantic")
 
 
@@ -71,6 +72,7 @@ def _sections(service: Path, asked: argparse.Namespace) -> dict[str, Callable[[]
         "copy": lambda: copies(few),
         "memory": lambda: memory(service, 100_000 if asked.full else 20_000),
         "deploy": lambda: deployments(service, few, asked.count),
+        "fleet": lambda: fleets(3 if asked.full else 1),
     }
 
 

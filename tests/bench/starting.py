@@ -27,9 +27,12 @@ def copies(rounds: int) -> list[Row]:
         count = sum(path.is_file() for path in (scratch / "first").rglob("*"))
         library = _interleaved(rounds, ours, plain, lambda source: render.cost_of_copy(source, scratch / "a"))
         command = _interleaved(rounds, ours, plain, lambda source: _seconds(lambda: _copy(source, scratch / "b")))
+        services = {source: render.service_to_update(source, scratch / f"of {source.name}") for source in (ours, plain)}
+        update = _interleaved(rounds, ours, plain, lambda source: render.cost_of_update(services[source]))
     return [
         _copy_row(f"copy of {count} files, processor", *library, 1.2),
         _copy_row("the same as a command, wall", *command, None),
+        _copy_row("update of that copy, processor", *update, render.UPDATE_BUDGET),
     ]
 
 

@@ -1,12 +1,14 @@
 """Bodies that are not what they should be: each gets its status, in the envelope, without an echo."""
 
 import json
+from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Annotated, Any, Literal
 
 import pytest
 from pydantic import Field, ValidationError, create_model
 
-from app.chassis.http import Schema
+from app.chassis.http import DecimalText, Moment, Schema
 from app.chassis.testing import Client, ServiceProcess
 from app.chassis.testing.client import raw_exchange
 
@@ -187,3 +189,38 @@ def test_member_may_have_any_name(name: str) -> None:
     both.model_validate({"one": {name: 1, "kind": "type"}})
     with pytest.raises(ValidationError, match="wrong JSON type"):
         both.model_validate({"one": {name: True, "kind": "type"}})
+
+
+class Priced(Schema):
+    """A decimal and a moment."""
+
+    price: Annotated[Decimal, DecimalText(5, 2)] = Decimal(1)
+    rate: Annotated[Decimal, DecimalText(9, 8)] = Decimal(1)
+    at: Moment = datetime(2030, 1, 31, tzinfo=UTC)
+
+
+def test_decimal_is_a_text_both_ways() -> None:
+    """With just the places it declares, whatever the row's decimal looks like; the contract has its pattern."""
+    body = Priced.model_validate({"price": "007.50"})
+    assert (body.price, body.model_dump()["price"]) == (Decimal("7.50"), Decimal("7.50"))
+    row = Priced.model_construct(price=Decimal("1E+2"), rate=Decimal("1E-8"), at=datetime(2030, 1, 31, tzinfo=UTC))
+    told = json.loads(Priced.model_validate(row, from_attributes=True).model_dump_json())
+    assert told == {"price": "100.00", "rate": "0.00000001", "at": "2030-01-31T00:00:00Z"}
+    for mode in ("validation", "serialization"):
+        declared = Priced.model_json_schema(mode=mode)["properties"]["price"]
+        assert (declared["type"], declared["pattern"]) == ("string", r"^[0-9]{1,3}\.[0-9]{2}$")
+
+
+@pytest.mark.parametrize("value", [1, 1.5, True, "1", "1.5", "1.555", "1000.00", "-1.00", "+1.00", "1e1", "NaN"])
+def test_decimal_of_another_form_is_refused(value: Any) -> None:
+    """A number of JSON's, another number of places, more digits, signs."""
+    with pytest.raises(ValidationError):
+        Priced.model_validate({"price": value})
+
+
+@pytest.mark.parametrize("value", ["2030-01-31T12:00:00", "0001-01-01T00:00:00+01:00", "9999-12-31T23:59:59-01:00"])
+def test_moment_that_no_column_holds_is_refused(value: str) -> None:
+    """Without a zone, or of no year in UTC; any other is in UTC from then on."""
+    with pytest.raises(ValidationError):
+        Priced.model_validate({"at": value})
+    assert str(Priced.model_validate({"at": "2030-01-31T01:00:00+02:00"}).at) == "2030-01-30 23:00:00+00:00"

@@ -5,6 +5,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from traceback import extract_tb
 from typing import Any
 
 from app.chassis.contract.operations import Operation
@@ -50,7 +51,8 @@ def _start(team: Team, service: ServiceProcess) -> None:
     try:
         team.seed(service.client())
     except Exception as error:  # the team's code may raise anything
-        wrong = f"seed() of tests/service.py fails: {error!r}"
+        place = [one.filename for one in extract_tb(error.__traceback__) if one.name == "seed"][-1:]
+        wrong = f"seed() of {shown(Path(*place))} fails: {error!r}"
         raise ContractError(f"{wrong}; expected one that fits the routes") from error
 
 

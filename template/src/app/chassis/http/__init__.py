@@ -10,6 +10,7 @@ from app.chassis.http.paging import CursorPage, CursorPaging, Page, Paging
 from app.chassis.http.preconditions import ExpectedVersion, NewTag, ReadTag
 from app.chassis.http.routing import Router
 from app.chassis.http.schema import MAX_ID, Email, Schema
+from app.chassis.http.values import DecimalText, Moment
 from app.chassis.http.work import Read, Write
 
 __all__ = [
@@ -17,11 +18,13 @@ __all__ = [
     "Caller",
     "CursorPage",
     "CursorPaging",
+    "DecimalText",
     "Deprecated",
     "Email",
     "ExpectedVersion",
     "IdempotencyKey",
     "Location",
+    "Moment",
     "NewTag",
     "Page",
     "Paging",

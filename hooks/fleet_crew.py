@@ -1,0 +1,107 @@
+"""Works on many services at once, those of one repository one after the other, and tells of each as it is done."""
+
+import queue
+import signal
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from typing import Any
+
+import typer
+from fleet_list import Service
+from fleet_programs import EndedError, Programs, base_environment
+
+Row = dict[str, Any]
+_ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def by_repository(found: Sequence[Service]) -> list[list[Service]]:
+    """Put together what one repository holds: two at once would meet at git's locks."""
+    groups: dict[str, list[Service]] = {}
+    for service in found:
+        command = ["git", "rev-parse", "--path-format=absolute", "--git-common-dir"]
+        try:
+            done = subprocess.run(command, cwd=service.path, env=base_environment(), capture_output=True, check=False)
+            key = done.stdout.decode("utf-8", "replace").strip() or str(service.path)
+        except OSError:  # no folder
+            key = str(service.path)
+        groups.setdefault(key, []).append(service)
+    return list(groups.values())
+
+
+@contextmanager
+def interrupts() -> Iterator[None]:
+    """Each signal that ends is KeyboardInterrupt, the first time; what tidies up afterwards is left alone."""
+    before = [signal.getsignal(each) for each in _ENDS]
+
+    def interrupt(*_: object) -> None:
+        for each in _ENDS:
+            signal.signal(each, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for each in _ENDS:
+        signal.signal(each, interrupt)
+    try:
+        yield
+    finally:
+        for each, handler in zip(_ENDS, before, strict=True):
+            signal.signal(each, handler)
+
+
+def work(
+    found: Sequence[Service], jobs: int, programs: Programs, do: Callable[[Service], Row],
+    failed: Callable[[Service, str], Row], told: Callable[[Row], str],
+) -> tuple[list[Row], bool]:  # fmt: skip
+    """Do it to each service; returns the rows there are, and whether it was interrupted."""
+    rows: queue.Queue[Row | None] = queue.Queue()
+
+    def group(members: Sequence[Service]) -> None:
+        for service in members:
+            try:
+                row = do(service)
+            except EndedError:
+                break
+            except Exception as error:  # one service must not keep the others from it
+                row = failed(service, f"{type(error).__name__}: {error}")
+            rows.put(row)
+        rows.put(None)
+
+    groups, done = by_repository(found), []
+    with interrupts(), ThreadPoolExecutor(jobs) as pool:
+        try:
+            for members in groups:
+                pool.submit(group, members)
+            with _progress(len(found), told) as tell:
+                for row in _until_done(rows, len(groups)):
+                    done.append(row)
+                    tell(row)
+        except KeyboardInterrupt:
+            typer.echo("interrupted: ending what runs", err=True)
+            pool.shutdown(wait=False, cancel_futures=True)
+            programs.end()
+            return done, True
+    return done, False
+
+
+def _until_done(rows: queue.Queue[Row | None], groups: int) -> Iterator[Row]:
+    while groups:
+        row = rows.get()
+        if row is None:
+            groups -= 1
+        else:
+            yield row
+
+
+@contextmanager
+def _progress(count: int, told: Callable[[Row], str]) -> Iterator[Callable[[Row], None]]:
+    """A bar on a terminal, else a line for each that is done."""
+    if not sys.stderr.isatty():
+        numbers = iter(range(1, count + 1))
+        yield lambda row: typer.echo(f"[{next(numbers)}/{count}] {told(row)}", err=True)
+        return
+    label = f"{count} service{'s' if count != 1 else ''}"
+    with typer.progressbar(length=count, label=label, show_pos=True, show_eta=False, file=sys.stderr) as bar:
+        bar.render_progress()
+        yield lambda _: bar.update(1)

@@ -1,0 +1,188 @@
+"""How the rows of a fleet are told: a table for people, Markdown, JSON, an exit code. Standard library only."""
+
+import json
+import textwrap
+import unicodedata
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any
+
+Row = dict[str, Any]
+GOOD, LOOK = ("good", "newest", "there"), ("conflict", "lock", "lost", "gate")
+FAULTS = ("drift", "conflicts", "losses", "gates")
+MEANS = {
+    "good": "updated on its branch, every gate passes",
+    "newest": "has the newest release",
+    "there": "its branch was there before; nothing was done",
+    "conflict": "updated on its branch; files hold markers to settle",
+    "lock": "updated on its branch; uv.lock does not fit",
+    "lost": "not updated: work of the team's would be lost",
+    "gate": "updated on its branch; a gate fails",
+    "failed": "not done",
+}
+INDENT = "    "
+MOST_FILES = 20
+
+
+def exit_code(rows: Iterable[Row]) -> int:
+    """0 all is good, 1 somebody has to look, 2 something could not be told or done."""
+    codes = {0}
+    for row in rows:
+        if row["failed"] or row.get("state") == "failed":
+            codes.add(2)
+        elif row["state"] in LOOK if "state" in row else any(row[name] for name in FAULTS):
+            codes.add(1)
+    return max(codes)
+
+
+def shown_table(rows: Sequence[Row], width: int, *, with_names: bool) -> str:
+    """The table of `fleet show`; what else is known of a service stands below its row."""
+    head = ("service", "has", "newest", "behind", "drift", "conflicts", "lost", "gates")
+    counted = ("drift", "conflicts", "losses")
+    cells = [
+        (
+            row["service"],
+            *_releases(row),
+            "?" if row["behind"] is None else str(row["behind"]),
+            *("?" if row[name] is None else str(len(row[name])) for name in counted),
+            "" if row["gates"] is None else f"{len(row['gates'])} failing" if row["gates"] else "pass",
+        )
+        for row in rows
+    ]
+    return _table(head, cells, [list(_notes(row, with_names=with_names)) for row in rows], width)
+
+
+def _notes(row: Row, *, with_names: bool) -> Iterator[str]:
+    if row["failed"]:
+        yield f"not told: {row['failed']}"
+    if row["branch"]:
+        yield f"the branch {row['branch']} is there"
+    for gate in row["gates"] or ():
+        yield f"make {gate['target']} fails: {_last(gate['tail'])}"
+    if with_names:
+        yield from (f"{one['what']}: {one['path']}" for one in row["drift"] or ())
+        yield from (f"ejected: {path}: {reason}" for path, reason in sorted(row["ejected"].items()))
+        yield from (f"conflict: {path}" for path in row["conflicts"] or ())
+        yield from (f"LOST: {words}" for words in row["losses"] or ())
+
+
+def _releases(row: Row) -> tuple[str, str]:
+    return _cut(row["from"] or "?", 12), _cut(row["to"] or "?", 12)
+
+
+def _last(tail: Sequence[str]) -> str:
+    """The last that a program said, and not what make says of it."""
+    said = [text for text in tail if text.strip()]
+    return next((text for text in reversed(said) if not text.startswith("make")), [*said, "it said nothing"][0])
+
+
+def updated_table(rows: Sequence[Row], width: int) -> str:
+    """The table of `fleet update`; what somebody has to look at stands below its row."""
+    head = ("service", "from", "to", "files", "seconds", "result")
+    cells = []
+    for row in rows:
+        numbers = str(len(row["changed"])), f"{row['seconds']:.0f}"
+        cells.append((row["service"], *_releases(row), *numbers, row["state"]))
+    return _table(head, cells, [list(_troubles(row)) for row in rows], width)
+
+
+def _troubles(row: Row) -> Iterator[str]:
+    if row["failed"]:
+        yield f"not done: {row['failed']}"
+    yield from (f"conflict: {path}" for path in row["conflicts"])
+    yield from (f"LOST: {words}" for words in row["losses"])
+    if row["lock"]:
+        yield f"uv.lock: {row['lock']}"
+    if row["gate"]:
+        yield f"make {row['gate']['target']} fails: {_last(row['gate']['tail'])}"
+
+
+def line(row: Row) -> str:
+    """An update in a line, for who sees no progress bar."""
+    ended = f"{row['from']} -> {row['to']}, {row['branch']}" if row["commit"] else row["failed"] or MEANS[row["state"]]
+    return plain(f"{row['service']}: {row['state']}: {ended} ({row['seconds']:.0f} s)")
+
+
+def shown_line(row: Row) -> str:
+    """The same of `fleet show`."""
+    return plain(f"{row['service']}: {row['failed'] or 'looked at'}")
+
+
+def as_json(rows: Sequence[Row], **more: object) -> str:
+    """The rows for programs."""
+    return json.dumps({**more, "exit": exit_code(rows), "services": list(rows)}, indent=2) + "\n"
+
+
+def as_markdown(rows: Sequence[Row], gates: Sequence[str], began: str) -> str:
+    """The report of an update for people."""
+    states = [row["state"] for row in rows]
+    counts = ", ".join(f"{states.count(state)} {state}" for state in MEANS if state in states)
+    told = ["# Update of the fleet", "", f"Begun {began}. Gates: {', '.join(f'`make {gate}`' for gate in gates)}."]
+    told += [f"Services: {counts}. Nothing was pushed.", ""]
+    told += [
+        "| service | from | to | branch | commit | files | result | seconds |",
+        "|---|---|---|---|---|---|---|---|",
+    ]
+    for row in rows:
+        cells = [row["service"], row["from"], row["to"], row["branch"], row["commit"][:12], len(row["changed"])]
+        told.append(f"| {' | '.join(_cell(one) for one in [*cells, row['state'], row['seconds']])} |")
+    told += ["", *(f"- {state}: {MEANS[state]}" for state in MEANS if state in states), ""]
+    for row in rows:
+        told += _section(row)
+    return "\n".join(told).rstrip("\n") + "\n"
+
+
+def _section(row: Row) -> list[str]:
+    told = [f"## {plain(row['service'])}", "", f"`{plain(row['path'])}`: {MEANS[row['state']]}.", ""]
+    told += [f"- not done: {plain(row['failed'])}"] if row["failed"] else []
+    told += [f"- conflict: `{plain(path)}`" for path in row["conflicts"]]
+    told += [f"- LOST: {plain(words)}" for words in row["losses"]]
+    told += [f"- `uv.lock`: {plain(row['lock'])}"] if row["lock"] else []
+    if changed := [f"`{plain(path)}`" for path in row["changed"][:MOST_FILES]]:
+        more = len(row["changed"]) - MOST_FILES
+        told += [f"- changed: {', '.join(changed)}{f' and {more} more, all in report.json' if more > 0 else ''}"]
+    if gate := row["gate"]:
+        ended = "was ended" if gate["code"] is None else f"ended with {gate['code']}"
+        told += [f"- `make {gate['target']}` {ended}; its last lines:", ""]
+        told += [f"{INDENT}{INDENT}{plain(text)}" for text in gate["tail"]]
+    return [*told, ""] if told[-1] else told
+
+
+def _cell(value: object) -> str:
+    return plain(str(value)).replace("|", "\\|")
+
+
+def plain(text: str) -> str:
+    """A text without what would break a line or a terminal; bytes that are no text become a question mark."""
+    text = text.encode("utf-8", "replace").decode("utf-8")
+    return "".join(each if each.isprintable() else " " for each in text)
+
+
+def _columns(text: str) -> int:
+    wide = sum(1 for each in text if unicodedata.east_asian_width(each) in "WF")
+    return len(text) + wide - sum(1 for each in text if unicodedata.combining(each))
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[str]], below: Sequence[Sequence[str]], width: int) -> str:
+    """Columns as wide as what is in them; a first column that is too wide for `width` (0: any) is cut in the middle."""
+    rows = [[plain(cell) for cell in row] for row in rows]
+    widths = [max(_columns(line[index]) for line in (head, *rows)) for index in range(len(head))]
+    if width:
+        widths[0] = min(widths[0], max(12, width - sum(widths[1:]) - 2 * (len(head) - 1)))
+    lines = [_line(head, widths)]
+    for row, notes in zip(rows, below, strict=True):
+        lines.append(_line([_cut(row[0], widths[0]), *row[1:]], widths))
+        for note in notes:
+            options = {"initial_indent": INDENT, "subsequent_indent": INDENT * 2, "break_on_hyphens": False}
+            lines += textwrap.wrap(plain(note), width, **options) if width else [INDENT + plain(note)]
+    return "\n".join(lines)
+
+
+def _line(cells: Sequence[str], widths: Sequence[int]) -> str:
+    return "  ".join(cell + " " * (wide - _columns(cell)) for cell, wide in zip(cells, widths, strict=True)).rstrip()
+
+
+def _cut(text: str, most: int) -> str:
+    if _columns(text) <= most:
+        return text
+    half = (most - 1) // 2
+    return f"{text[: most - 1 - half]}…{text[-half:]}"

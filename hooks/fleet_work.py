@@ -1,0 +1,112 @@
+"""What is asked of each service of a fleet: to be shown, or to be updated. Each answer is a row of the report."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from fleet_list import Service
+from fleet_service import Held, Workshop
+from fleet_template import NotToldError
+
+Row = dict[str, Any]
+# What an update has once its commit is made; what follows can be done again.
+MADE = ("from", "to", "branch", "commit", "changed", "conflicts", "losses", "lock")
+
+
+@dataclass(frozen=True)
+class Wish:
+    """How services are updated: the targets that must pass, whether work may be lost, where outputs of gates go."""
+
+    gates: Sequence[str]
+    anyway: bool
+    logs: Path
+
+
+def untold(service: Service, why: str) -> Row:
+    """The row of a service of which nothing is known."""
+    row: Row = {"service": service.name, "path": str(service.path), "from": "", "to": "", "behind": None}
+    row |= {"branch": "", "drift": None, "ejected": {}, "changed": None, "conflicts": None, "losses": None}
+    return row | {"gates": None, "failed": why}
+
+
+def shown(shop: Workshop, service: Service, gates: Sequence[str]) -> Row:
+    """What a service has, what an update would do to it, and which gates fail; `failed` says what cannot be told."""
+    row = untold(service, "")
+    try:
+        held = shop.held(service.path)
+        behind = held.behind
+        row |= {"from": held.version, "to": behind[-1] if behind else held.version, "behind": len(behind)}
+        drift = shop.ops("drift.py", service.path, service, held, "--json")
+        row |= {"drift": [{name: one[name] for name in ("path", "what")} for one in drift["drift"]]}
+        row |= {"ejected": drift["ejected"]}
+        nothing: Row = {"branch": "", "changed": [], "conflicts": [], "losses": []}
+        told = shop.ops("update.py", service.path, service, held, "--dry-run", "--json") if behind else None
+        row |= {name: (told or nothing)[name] for name in nothing}
+        if gates:
+            with shop.worktree(service, held) as tree:
+                log = shop.scratch / f"{service.key}.log"
+                row["gates"] = [found for target in gates if (found := shop.gate(target, tree, log))]
+    except (NotToldError, OSError) as error:
+        row["failed"] = str(error)
+    return row
+
+
+def unknown(service: Service, why: str) -> Row:
+    """The row of an update that was not done."""
+    row: Row = {"service": service.name, "path": str(service.path), "state": "failed", "from": "", "to": ""}
+    row |= {"branch": "", "commit": "", "changed": [], "conflicts": [], "losses": [], "lock": "", "gate": None}
+    return row | {"seconds": 0.0, "failed": why}
+
+
+def updated(shop: Workshop, service: Service, wish: Wish, made: Row | None, note: Callable[[Row], None]) -> Row:
+    """Update a service on a branch and run its gates; `note` is told of the commit before the branch is made.
+
+    `made` is what an earlier try told `note`. The row's `state`: good; newest or there, nothing was to be done;
+    conflict, lock, lost or gate, somebody has to look; failed, it was not done.
+    """
+    row, began = unknown(service, ""), time.monotonic()
+    try:
+        held = shop.held(service.path)
+        row["from"] = held.version
+        if made and shop.git(service.path, "cat-file", "-t", made["commit"], is_asked=True) != "commit":
+            made = None
+        if made or held.behind:
+            with shop.worktree(service, held) as tree:
+                row["state"] = _updated(shop, service, held, tree, wish, made, row, note)
+        else:
+            row |= {"state": "newest", "to": held.version}
+    except (NotToldError, OSError) as error:
+        row |= {"state": "failed", "failed": str(error)}
+    return row | {"seconds": round(time.monotonic() - began, 1)}
+
+
+def _updated(
+    shop: Workshop, service: Service, held: Held, tree: Path, wish: Wish, made: Row | None, row: Row,
+    note: Callable[[Row], None],
+) -> str:  # fmt: skip
+    """Fill the row; returns the state."""
+    if made:
+        row |= made
+    else:
+        told = shop.ops("update_scratch.py", tree, service, held, *(["--anyway"] if wish.anyway else []))
+        if told is None:
+            row["to"] = held.version
+            return "newest"
+        row |= {"to": told["after"], "branch": told["branch"], "commit": told["commit"]}
+        if told["is_there"]:
+            return "there"
+        row |= {name: told[name] for name in ("changed", "conflicts", "losses", "lock")}
+        if not row["commit"]:
+            return "lost"
+        note({name: row[name] for name in MADE})
+    if not shop.git(service.path, "branch", "--list", row["branch"]):
+        shop.git(service.path, "branch", "--no-track", row["branch"], row["commit"])
+    if row["conflicts"] or row["lock"]:
+        return "conflict" if row["conflicts"] else "lock"
+    shop.git(tree, "checkout", "--quiet", "--detach", row["commit"])
+    log = wish.logs / f"{service.key}.log"
+    log.unlink(missing_ok=True)
+    row["gate"] = next((found for target in wish.gates if (found := shop.gate(target, tree, log))), None)
+    return "gate" if row["gate"] else "good"
