@@ -2,10 +2,12 @@
 
 import json
 import os
+import random
 import re
 import shutil
 import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
@@ -14,6 +16,7 @@ from test_drift import edit, run
 from tools import require, user_environment
 
 NEEDED = (".git", ".env.example", "Makefile", "README", "ops", "pyproject", "alembic", "mypy", "{{_copier_conf")
+KILLS = 20
 BRANCH = "chassis-update-1.1.0"
 BACK = "make update ARGS=--undo brings back what was"
 NOTES = """[[release]]
@@ -215,6 +218,38 @@ def test_killed_update_is_taken_back(service: Path, own_template: Path) -> None:
     assert git(service, "show", "main:ops/health.py") == before["ops/health.py"].decode()
     assert run(service, "update", "ARGS=--undo")[0] == 0
     assert whole(service) == before
+
+
+@pytest.mark.soak
+def test_update_killed_at_any_moment_is_taken_back(service: Path, own_template: Path) -> None:
+    """kill -9 of all of it at random moments: each byte of the team's is there, at once or after undo."""
+    newer(own_template)
+    before = whole(service)
+    seed = int(os.environ.get("KILL_SEED", "0")) or random.SystemRandom().randrange(1, 2**32)
+    moments, longest, stages = random.Random(seed), 12.0, set()  # noqa: S311 - moments, no secret
+    for number in range(KILLS):
+        told = f"round {number} of KILL_SEED={seed}"
+        with subprocess.Popen(
+            ["make", "update"], cwd=service, env=user_environment(), stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL, start_new_session=True,
+        ) as program:  # fmt: skip
+            began = time.monotonic()
+            try:
+                program.wait(moments.uniform(0, longest))
+                longest = time.monotonic() - began
+            except subprocess.TimeoutExpired:
+                os.killpg(program.pid, signal.SIGKILL)
+        is_begun = (service / "var/update.json").is_file()
+        stages.add(is_begun)
+        assert git(service, "show", "main:ops/health.py") == before["ops/health.py"].decode(), told
+        if is_begun:
+            code, _, wrong = run(service, "update", "ARGS=--undo")
+            if "index.lock" in wrong:  # git was killed, too; it says what to remove
+                (service / ".git/index.lock").unlink()
+                code, _, wrong = run(service, "update", "ARGS=--undo")
+            assert code == 0, f"{told}: {wrong}"
+        assert whole(service) == before, told
+    assert stages == {False, True}
 
 
 def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own_template: Path) -> None:

@@ -62,6 +62,7 @@ def test_service_of_any_release_comes_to_the_newest(template: Path, tmp_path: Pa
     assert git(service, "status", "--porcelain") == ""
 
 
+@pytest.mark.soak
 def test_service_of_the_first_release_goes_through_every_release_in_turn(template: Path, tmp_path: Path) -> None:
     """Step by step is the same as at once, and no step leaves anything to settle."""
     service = rendered(template, tmp_path / "a service", VERSIONS[0], {})
