@@ -2,14 +2,12 @@
 
 import json
 import re
-import shutil
 from pathlib import Path
 
 import pytest
 from conftest import commit_all, git, make, release, update_service
 from tools import require
-
-NEEDED = (".git", "Makefile", "README", "ops", "pyproject", "alembic", "mypy", "{{_copier_conf")
+from updating import lessen
 
 
 @pytest.fixture(autouse=True)
@@ -21,11 +19,7 @@ def _tools() -> None:
 @pytest.fixture
 def own_template(own_template: Path) -> Path:
     """Return a template of the test's own with little else than the programs, so that a render takes a second."""
-    for path in (own_template / "template").iterdir():
-        if not path.name.startswith(NEEDED):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    commit_all(own_template, "less")
-    git(own_template, "tag", "--force", "1.0.0")
+    lessen(own_template, "alembic", "mypy")
     return own_template
 
 

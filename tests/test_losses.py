@@ -12,9 +12,9 @@ from conftest import ROOT, Render, commit_all, copy_service, git, release
 from rendered import files
 from test_drift import edit, run
 from tools import require
+from updating import lessen
 
 PAGE = ROOT / "template/docs/chassis/updating.md"
-NEEDED = (".git", ".env.example", "Makefile", "README", "ops", "pyproject", "alembic", "mypy", "ruff", "{{_copier_conf")
 PICTURE = bytes(range(256))
 OURS = "the team was here"
 
@@ -29,15 +29,13 @@ class Updated:
 
 def prepare(template: Path) -> None:
     """Leave little else than the programs, and add what the situations need."""
-    for path in (template / "template").iterdir():
-        if not path.name.startswith(NEEDED):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    lessen(template, ".env.example", "alembic", "mypy", "ruff")
     (template / "template/docs").mkdir()
     for path in ("ops/picture.png", "docs/logo.png"):
         (template / "template" / path).write_bytes(PICTURE)
     for path in ("ops/gone.py", "ops/renamed.py", "docs/terms.md"):
         (template / "template" / path).write_text("released = True\n")
-    commit_all(template, "less")
+    commit_all(template, "pictures")
     git(template, "tag", "--force", "1.0.0")
 
 

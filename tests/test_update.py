@@ -4,7 +4,6 @@ import json
 import os
 import random
 import re
-import shutil
 import signal
 import subprocess
 import time
@@ -14,8 +13,8 @@ import pytest
 from conftest import commit_all, git, release
 from test_drift import edit, run
 from tools import require, user_environment
+from updating import lessen
 
-NEEDED = (".git", ".env.example", "Makefile", "README", "ops", "pyproject", "alembic", "mypy", "{{_copier_conf")
 KILLS = 20
 BRANCH = "chassis-update-1.1.0"
 BACK = "make update ARGS=--undo brings back what was"
@@ -35,9 +34,7 @@ def _tools() -> None:
 @pytest.fixture
 def own_template(own_template: Path) -> Path:
     """Return a template with little else than the programs, whose gates write down that they were run."""
-    for path in (own_template / "template").iterdir():
-        if not path.name.startswith(NEEDED):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    lessen(own_template, ".env.example", "alembic", "mypy")
     makefile = own_template / "template/Makefile"
     text = makefile.read_text().replace("READY := .venv/.ready", "READY :=")
     for name in ("setup", "check", "test"):
@@ -48,7 +45,7 @@ def own_template(own_template: Path) -> Path:
             flags=re.MULTILINE,
         )
     makefile.write_text(text)
-    commit_all(own_template, "less")
+    commit_all(own_template, "quick gates")
     git(own_template, "tag", "--force", "1.0.0")
     return own_template
 

@@ -13,11 +13,11 @@ import pipelines
 import pytest
 from conftest import Render, git, make, release
 from tools import require, user_environment
+from updating import lessen
 
 OURS = "ops/health.py"
 TOKEN = "made-up-token-4711"  # noqa: S105
 BRANCH = "chassis-update-1.1.0"
-NEEDED = (".git", "Makefile", "README", "ops", "pyproject", "{{_copier_conf")
 GH = """#!/bin/sh
 printf '%s\\n' "$GH_TOKEN" "$GH_REPO" "$@" >"{log}"
 exit {status}
@@ -33,11 +33,7 @@ def _tools() -> None:
 @pytest.fixture
 def own_template(own_template: Path) -> Path:
     """Return a template of the test's own with little else than the programs, so that an update takes seconds."""
-    for path in (own_template / "template").iterdir():
-        if not path.name.startswith(NEEDED):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-    commit(own_template, "less")
-    git(own_template, "tag", "--force", "1.0.0")
+    lessen(own_template)
     return own_template
 
 
