@@ -1,5 +1,6 @@
 """The program of the runbook: its grammar, its lint, what it asks, what it takes back, what it writes down."""
 
+import ctypes
 import json
 import os
 import pty
@@ -430,18 +431,21 @@ def test_nothing_that_happens_to_the_program_leaves_a_procedure_half_done(folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-def test_program_that_is_ended_takes_back_what_it_began(folder: Path, number: int) -> None:
-    """A terminal that goes away, too: nobody is asked, the rollback runs."""
-    edit(folder, "$ make boxes", "$ sleep 600")
+@pytest.mark.parametrize("which", [0, -1], ids=["the program", "a thread of it"])
+def test_program_that_is_ended_takes_back_what_it_began(folder: Path, number: int, which: int) -> None:
+    """A terminal that goes away, too: nobody is asked, the rollback runs; whichever thread the system signals."""
+    edit(folder, "$ make boxes", "$ echo begun; sleep 600")
     person, terminal = pty.openpty()
     os.write(person, b"y\ny\n")
     command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
     with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
-            if line.startswith("step 3"):
-                process.send_signal(number)
+            if line.endswith("  begun\n"):
+                threads = sorted(int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir())
+                assert len(threads) > 1
+                assert ctypes.CDLL(None).tgkill(process.pid, threads[which], number) == 0
                 break
-        said = process.communicate(timeout=60)[0]
+        said = process.communicate(timeout=10)[0]
     os.close(person), os.close(terminal)
     assert (process.returncode, (folder / "box").exists()) == (1, False), said
     assert said.endswith("not done; taken back\n")

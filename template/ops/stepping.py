@@ -22,6 +22,7 @@ from telling import say
 JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
 INTERRUPTED = 130
+WAIT_SECONDS = 0.2  # until what was signalled is noticed, at the latest
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_WORDS_SECONDS = 2.0  # to read what an ended command has printed, if others keep its output open
 
@@ -42,6 +43,20 @@ def _signals_held() -> Iterator[Callable[[], None]]:
         yield let_through
     finally:
         let_through()
+
+
+def _status(process: subprocess.Popen[str], seconds: float | None = None) -> int:
+    """Wait for a command and return its exit status; one that takes longer than `seconds` is killed.
+
+    In short pieces: a signal that another thread takes, or that comes just before the wait, does not end a wait.
+    """
+    begun = time.monotonic()
+    while True:
+        try:
+            return process.wait(timeout=WAIT_SECONDS)
+        except subprocess.TimeoutExpired:
+            if seconds and time.monotonic() - begun > seconds:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -146,16 +161,12 @@ class Run:
             # What it leaves in the background may hold its output open for ever.
             listener = threading.Thread(target=listen, daemon=True)
             listener.start()
-            late = threading.Timer(self.seconds or threading.TIMEOUT_MAX, os.killpg, [process.pid, signal.SIGKILL])
-            late.daemon = True
-            late.start()
             try:
                 let_through()
-                status = process.wait()
+                status = _status(process, self.seconds)
             except KeyboardInterrupt:
                 os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
-                status = process.wait() and INTERRUPTED
-        late.cancel()
+                status = _status(process) and INTERRUPTED
         listener.join(LAST_WORDS_SECONDS)
         return status, "".join(lines)
 
