@@ -188,7 +188,7 @@ def test_upgrade_is_answered_as_a_plain_request(service: ServiceProcess) -> None
 def test_connection_survives_every_refusal(service: ServiceProcess) -> None:
     """A pooled connection is either kept or announced closed: 404, 405, 422, 500, then 200 on one socket."""
     host, _, port = service.url.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
         for path, status in [("/nope", 404), ("/-probe/query?number=x", 422), ("/-probe/raise", 500), ("/livez", 200)]:
             connection.sendall(f"GET {path} HTTP/1.1\r\nHost: localhost\r\n\r\n".encode())
             received = b""
@@ -204,7 +204,7 @@ def test_pipelined_requests_are_answered_in_order(service: ServiceProcess) -> No
     """RFC 9112 §9.3.2."""
     one = b"GET /-probe/query?text=%s HTTP/1.1\r\nHost: localhost\r\n%s\r\n"
     host, _, port = service.url.removeprefix("http://").rpartition(":")
-    with socket.create_connection((host, int(port)), timeout=5) as connection:
+    with socket.create_connection((host, int(port)), timeout=30) as connection:
         connection.sendall(one % (b"a", b"") + one % (b"bb", b"") + one % (b"ccc", b"Connection: close\r\n"))
         received = b""
         while chunk := connection.recv(65536):

@@ -17,7 +17,7 @@ from app.chassis.testing.rooms import suite_environment
 
 __all__ = ["ServiceProcess"]
 
-_START_SECONDS = 30.0
+_START_SECONDS = 120.0
 
 
 class ServiceProcess:
@@ -101,7 +101,7 @@ class ServiceProcess:
         self._clients.append(client)
         return client
 
-    def wait_for_line(self, event: str, timeout_seconds: float = 10.0, **members: str) -> dict[str, Any]:
+    def wait_for_line(self, event: str, timeout_seconds: float = 30.0, **members: str) -> dict[str, Any]:
         """First log line with that event and these members; waits for it."""
         until = time.monotonic() + timeout_seconds
         while time.monotonic() < until:
