@@ -14,6 +14,7 @@ from fleet_list import Service
 from fleet_programs import EndedError, Programs, base_environment
 
 Row = dict[str, Any]
+WAIT_SECONDS = 0.5  # until Ctrl-C is noticed, at the latest
 _ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 
@@ -87,7 +88,10 @@ def work(
 
 def _until_done(rows: queue.Queue[Row | None], groups: int) -> Iterator[Row]:
     while groups:
-        row = rows.get()
+        try:  # a signal that another thread takes, or that comes just before a wait, does not end it
+            row = rows.get(timeout=WAIT_SECONDS)
+        except queue.Empty:
+            continue
         if row is None:
             groups -= 1
         else:

@@ -76,7 +76,7 @@ class Composed:
 
     def await_ready(self) -> None:
         """Wait from this machine, with the service's own program, until requests are answered."""
-        run(self.folder, "python3", "ops/health.py", "--wait", "60", PORT=str(self.port), HOST="127.0.0.1")
+        run(self.folder, "python3", "ops/health.py", "--wait", "120", PORT=str(self.port), HOST="127.0.0.1")
 
     def settings(self, **lines: str) -> None:
         """Write `.env`: what production asks for, and what is given."""

@@ -1,5 +1,6 @@
 """Runs a rendered service as a process of its own and asks it. Imports tools and the standard library only."""
 
+import ctypes
 import http.client
 import signal
 import socket
@@ -36,19 +37,26 @@ def served(service: Path, **environment: str) -> Iterator[str]:
         command = [".venv/bin/python", "-m", "app", "serve"]
         process = subprocess.Popen(command, cwd=service, env=whole, stdout=log, stderr=log)
         try:
-            run(service, "python3", "ops/health.py", "--wait", "30", PORT=port)
+            run(service, "python3", "ops/health.py", "--wait", "120", PORT=port)
             yield f"127.0.0.1:{port}"
         finally:
             process.send_signal(signal.SIGTERM)
-            assert process.wait(30) == 0
+            assert process.wait(120) == 0
 
 
 def ask(address: str, path: str, **headers: str) -> tuple[int, dict[str, str], bytes]:
     """Return status, headers (names in lower case) and body of a GET."""
-    connection = http.client.HTTPConnection(address, timeout=10)
+    connection = http.client.HTTPConnection(address, timeout=60)
     try:
         connection.request("GET", path, headers={name.replace("_", "-"): value for name, value in headers.items()})
         answer = connection.getresponse()
         return answer.status, {name.lower(): value for name, value in answer.getheaders()}, answer.read()
     finally:
         connection.close()
+
+
+def signal_thread(process: subprocess.Popen, number: int) -> None:
+    """Send a signal to the newest thread of a process: what its first thread waits for is not ended by it."""
+    threads = sorted(int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir())
+    assert len(threads) > 1
+    assert ctypes.CDLL(None).tgkill(process.pid, threads[-1], number) == 0

@@ -264,7 +264,7 @@ def test_up_brings_back_what_was_deployed_when_all_of_it_is_gone(deployed: Conta
             time.sleep(0.1)
         assert deployed.inspected(service)["RestartCount"] == 1
     environment = {"HOST": "127.0.0.1", "PORT": str(deployed.port)}
-    run(deployed.folder, "python3", "ops/health.py", "--wait", "60", **environment)
+    run(deployed.folder, "python3", "ops/health.py", "--wait", "120", **environment)
     assert deployed.ready() == before
     image = f"{deployed.slug}:{before['deploy_id']}"
     deployed.engine.docker("rm", "--force", *deployed.compose("ps", "--all", "--quiet").split())

@@ -59,7 +59,7 @@ def ask(service: tuple[Path, dict[str, str]], commands: list[pages.Command]) -> 
     with (folder.parent / "service.log").open("w") as log:
         process = subprocess.Popen(command, cwd=folder, env=environment, stdout=log, stderr=log)
         try:
-            wait = ["python3", "ops/health.py", "--wait", "30"]
+            wait = ["python3", "ops/health.py", "--wait", "120"]
             subprocess.run(wait, cwd=folder, env=environment, check=True, capture_output=True)
             for command in commands:
                 command.text = command.text.replace("127.0.0.1:8000", f"127.0.0.1:{environment['PORT']}")

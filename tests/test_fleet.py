@@ -19,6 +19,7 @@ from fleet_list import read_list, services
 from fleet_report import as_json, shown_table, updated_table
 from fleet_template import order, releases_of
 from fleet_work import unknown, untold
+from serving import signal_thread
 from test_drift import edit
 from tools import require, user_environment
 from updating import NEWEST, VERSIONS, released
@@ -182,8 +183,8 @@ def begin(tmp_path: Path, *arguments: object) -> subprocess.Popen:
 
 
 def end(program: subprocess.Popen, number: int) -> str:
-    """End it by a signal; return what it said."""
-    program.send_signal(number)
+    """End it by a signal, whichever thread the system gives it to; return what it said."""
+    signal_thread(program, number)
     said = program.communicate()[0].decode()
     assert program.returncode == (-number if number == signal.SIGKILL else 2), said
     return said

@@ -1,6 +1,5 @@
 """The program of the runbook: its grammar, its lint, what it asks, what it takes back, what it writes down."""
 
-import ctypes
 import json
 import os
 import pty
@@ -8,6 +7,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -15,6 +15,7 @@ import pytest
 from conftest import ROOT
 from matching import fits
 from runbook_lint import called
+from serving import signal_thread
 
 PAGE = """# Runbook: boxes
 
@@ -431,8 +432,10 @@ def test_nothing_that_happens_to_the_program_leaves_a_procedure_half_done(folder
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
-@pytest.mark.parametrize("which", [0, -1], ids=["the program", "a thread of it"])
-def test_program_that_is_ended_takes_back_what_it_began(folder: Path, number: int, which: int) -> None:
+@pytest.mark.parametrize("send", [subprocess.Popen.send_signal, signal_thread])
+def test_program_that_is_ended_takes_back_what_it_began(
+    folder: Path, number: int, send: Callable[[subprocess.Popen, int], None]
+) -> None:
     """A terminal that goes away, too: nobody is asked, the rollback runs; whichever thread the system signals."""
     edit(folder, "$ make boxes", "$ echo begun; sleep 600")
     person, terminal = pty.openpty()
@@ -441,9 +444,7 @@ def test_program_that_is_ended_takes_back_what_it_began(folder: Path, number: in
     with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if line.endswith("  begun\n"):
-                threads = sorted(int(each.name) for each in Path(f"/proc/{process.pid}/task").iterdir())
-                assert len(threads) > 1
-                assert ctypes.CDLL(None).tgkill(process.pid, threads[which], number) == 0
+                send(process, number)
                 break
         said = process.communicate(timeout=10)[0]
     os.close(person), os.close(terminal)

@@ -176,7 +176,7 @@ def test_number_of_another_process_is_left_alone_and_a_held_service_is_stopped(s
         assert other.poll() is None
         other.kill()
     assert process("start")[0] == 0
-    command = ["python3", "ops/health.py", "--wait", "30"]
+    command = ["python3", "ops/health.py", "--wait", "120"]
     assert subprocess.run(command, cwd=folder, env=environment, capture_output=True, check=False).returncode == 0
     number = (folder / "var/service.pid").read_text()
     assert process("start") == (1, f"it runs already: process {number}")

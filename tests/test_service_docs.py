@@ -43,7 +43,7 @@ def service(installed: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterat
         command = [".venv/bin/python", "-m", "app", "serve"]
         process = subprocess.Popen(command, cwd=folder, env=running[1], stdout=log, stderr=log)
         try:
-            call(running, "python3", "ops/health.py", "--wait", "30")
+            call(running, "python3", "ops/health.py", "--wait", "120")
             yield running
         finally:
             process.terminate()
