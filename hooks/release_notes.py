@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from surface import KINDS, Surface, surface_of, tree_of
+from surface import KINDS, Surface, owners_of, surface_of, tree_of
 
 ROOT = Path(__file__).resolve().parent.parent
 LIST = Path("docs/releases.toml")
@@ -102,11 +102,27 @@ def _uncovered(release: Release, kind: str, part: str, names: frozenset[str], pa
             yield f"{release.version}: {part}.{kind}: found {pattern!r}, but nothing such was {part}"
 
 
+def taken_away(version: str, before: Mapping[str, str], after: Mapping[str, str]) -> Iterator[str]:
+    """Say which files an update would take from a team: shared ones that went, theirs that are so no more.
+
+    A file of theirs may leave the template: no update looks at it.
+    """
+    for path, owner in before.items():
+        if owner == "shared" and after.get(path) != "shared":
+            now = after.get(path, "it gone")
+            yield f"{version}: {path} was shared: found {now}, expected it to stay so by that name"
+        elif owner == "theirs" and after.get(path, owner) != owner:
+            yield f"{version}: {path} was theirs: found it {after[path]}, expected a file of ours by another name"
+
+
 def all_problems(releases: list[Release], root: Path = ROOT) -> list[str]:
     """Compare each release with the one before it; the newest is the working tree."""
-    surfaces = [surface_of(tree_of(one.commit, root)) for one in releases]
-    pairs = zip(releases[1:], surfaces, surfaces[1:], strict=False)
-    return [text for one, before, after in pairs for text in problems(one, before, after)]
+    trees = [tree_of(one.commit, root) for one in releases]
+    seen = [(surface_of(tree), owners_of(tree)) for tree in trees]
+    found = []
+    for one, (surface, owned), (now, owned_now) in zip(releases[1:], seen, seen[1:], strict=False):
+        found += [*problems(one, surface, now), *taken_away(one.version, owned, owned_now)]
+    return found
 
 
 def page(releases: list[Release]) -> str:

@@ -65,6 +65,13 @@ def surface_of(tree: Tree) -> Surface:
     }
 
 
+def owners_of(tree: Tree) -> dict[str, str]:
+    """Name the owner of each path that the template of this tree renders."""
+    lists = owners(yaml.safe_load(tree["copier.yml"]))
+    paths = (_rendered(path) for path in tree if path.startswith("template/"))
+    return {path: owner_of(path, lists) for path in paths}
+
+
 def _questions(config: Mapping) -> Iterator[str]:
     for name, details in config.items():
         if not name.startswith("_") and details.get("when") is not False:

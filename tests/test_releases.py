@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 from conftest import ROOT, git
-from release_notes import Release, ReleasesError, all_problems, problems, read
-from surface import KINDS, surface_of, tree_of
+from release_notes import Release, ReleasesError, all_problems, problems, read, taken_away
+from surface import KINDS, owners_of, surface_of, tree_of
 
 EMPTY = dict.fromkeys(KINDS, frozenset())
 
@@ -60,6 +60,18 @@ def test_setting_that_went_stands_in_a_sentence() -> None:
     release = Release("9.9.9", None, ("Less to set.",), removed={"settings": ["OLD"]})
     found = list(problems(release, EMPTY | {"settings": frozenset({"OLD"})}, EMPTY))
     assert found == ["9.9.9: settings: OLD went, and no sentence of the notes names it"]
+
+
+def test_file_that_an_update_would_take_from_a_team_is_told() -> None:
+    """A shared one keeps its name and stays shared, one of theirs is never ours; ours may come and go."""
+    before = {"a.toml": "shared", "b.toml": "shared", "c.py": "theirs", "d.py": "theirs", "e.py": "ours"}
+    after = {"a.toml": "theirs", "new.toml": "shared", "c.py": "ours"}
+    assert list(taken_away("9.9.9", before, after)) == [
+        "9.9.9: a.toml was shared: found theirs, expected it to stay so by that name",
+        "9.9.9: b.toml was shared: found it gone, expected it to stay so by that name",
+        "9.9.9: c.py was theirs: found it ours, expected a file of ours by another name",
+    ]
+    assert set(owners_of(tree_of(None, ROOT)).values()) == {"ours", "shared", "theirs"}
 
 
 @pytest.mark.parametrize(
