@@ -28,21 +28,27 @@ def services(valkey: ValkeyServer, tmp_path_factory: pytest.TempPathFactory) -> 
         yield processes
 
 
-def ask(service: ServiceProcess, path: str, statuses: list[int], times: int) -> None:
-    """So many requests one after another; each claims to come from somewhere else."""
+def ask(service: ServiceProcess, path: str, statuses: list[int], times: int, after: threading.Event) -> None:
+    """Requests one after another, so many of them `after` something; each claims to come from somewhere else."""
     client = Client(service.url)
-    for number in range(times):  # one after another: others look at what is there already
-        sent = {"X-Forwarded-For": f"10.0.0.{number % 250}"}
+    while times:  # one after another: others look at what is there already
+        times -= after.is_set()
+        sent = {"X-Forwarded-For": f"10.0.0.{len(statuses) % 250}"}
         statuses.append(client.request("GET", path, headers=sent).status)
     client.close()
 
 
-def together(services: list[ServiceProcess], path: str, times: int) -> list[threading.Thread]:
+def together(
+    services: list[ServiceProcess], path: str, times: int, after: threading.Event | None = None
+) -> list[threading.Thread]:
     """Two callers of each process, at once; `statuses` of each thread tells what it got."""
+    if after is None:
+        after = threading.Event()
+        after.set()
     threads = []
     for service in services * 2:
         statuses: list[int] = []
-        threads.append(threading.Thread(target=ask, args=(service, path, statuses, times)))
+        threads.append(threading.Thread(target=ask, args=(service, path, statuses, times, after), daemon=True))
         threads[-1].statuses = statuses  # type: ignore[attr-defined]
         threads[-1].start()
     return threads
@@ -66,15 +72,16 @@ def test_exactly_the_limit_is_let_in(services: list[ServiceProcess]) -> None:
 
 def test_store_that_dies_in_the_middle_is_no_error(services: list[ServiceProcess], valkey: ValkeyServer) -> None:
     """The open route lets everybody in, the closed one nobody; when the store is back, it is asked again."""
-    opened, closed = together(services, "/v1/open", 60), together(services, "/v1/closed", 60)
+    dead = threading.Event()
+    opened, closed = (together(services, f"/v1/{name}", 50, dead) for name in ("open", "closed"))
     while min(len(thread.statuses) for thread in opened + closed) < 10:  # type: ignore[attr-defined]
-        assert all(thread.is_alive() for thread in opened)
+        assert all(thread.is_alive() for thread in opened + closed)
         time.sleep(0.001)
     valkey.kill()
-    assert got(opened) == {200: 360}
-    found = got(closed)
-    assert set(found) == {200, 503}
-    assert found.total() == 360
+    dead.set()
+    assert set(got(opened)) == {200}
+    assert set(got(closed)) == {200, 503}
+    assert not any(thread.is_alive() for thread in opened + closed)
     client = services[0].client()
     refused = client.request("GET", "/v1/closed")
     assert (refused.status, refused.error["code"], refused.headers["retry-after"]) == (503, "unavailable", "1")
