@@ -130,7 +130,6 @@ def test_mistake_is_told_and_nothing_is_written(
         ("src/app/domains/orders/x", "", "src/app/domains/orders"),
         ("src/app/api/v1/orders.py", "", "src/app/api/v1/orders.py"),
         ("tests/orders.py", "", "tests/orders.py"),
-        ("migrations/versions/0004_create_orders.py", "", "migrations/versions/0004_create_orders.py"),
         ("src/app/domains/shop/models.py", '\n    __tablename__: str = "orders"\n', "shop/models.py:2: __tablename__"),
         ("src/app/domains/shop/errors.py", 'code = "order_changed"\n', 'shop/errors.py:1: code = "order_changed"'),
         ("src/app/api/v1/shop/routes.py", "r = Router(prefix='/orders')\n", "shop/routes.py:1: prefix='/orders'"),
@@ -169,6 +168,13 @@ def test_one_is_called_by_the_plural_without_its_ending(
     """A variable that would hide another name gets `the_` before it."""
     names = ops("domain_names").read_names(many, "")
     assert (names.one, names.type, names.variable) == (one, type_, variable)
+
+
+def test_name_of_a_table_that_was_dropped_is_free(ops: Any, folder: Path) -> None:
+    """The revision that made it then stays: history is no use of a name."""
+    (folder / "migrations/versions/0004_create_orders.py").touch()
+    names = ops("domain_names")
+    names.require_free(names.read_names("orders", ""), "v1")
 
 
 def test_class_never_hides_what_its_files_import(ops: Any) -> None:
@@ -446,6 +452,15 @@ def test_models_that_wait_for_a_revision_stop_it(installed: Path, tmp_path: Path
     assert (snapshot(service), (service / "var/domain").exists()) == (before, False)
 
 
+def take_out(service: Path, many: str, one: str) -> None:
+    """Take a domain out as the page says."""
+    folders = [service / place / many for place in ("src/app/domains", "src/app/api/v1", "tests")]
+    for folder in [*folders, *(service / "contract/v1").glob(f"*_{one}"), service / f"contract/v1/list_{many}"]:
+        shutil.rmtree(folder)
+    for command in (("migration", f"NAME=drop {many}"), ("contract",)):
+        assert make(service, *command).returncode == 0
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("is_alone", [False, True], ids=["beside the sample", "alone"])
 @pytest.mark.parametrize("profile", PROFILES)
@@ -459,6 +474,8 @@ def test_soak_domains_pass_in_every_service(render: Render, tmp_path: Path, prof
     added(service, name="orders", fields=EVERY_KIND)
     added(service, name="people", one="person")
     assert "found already" in make(service, "domain", "NAME=orders").stderr
+    take_out(service, "orders", "order")
+    added(service, name="orders", fields=EVERY_KIND)
     git(service, "add", "--all")
     passes(
         service, "check", "test ARGS=-q", "plans", "migrate-check", "contract-check", "self-audit", "client", "migrate"

@@ -118,7 +118,6 @@ def require_free(names: Names, version: str) -> None:
     places = ("src/app/domains", f"src/app/api/{version}", "tests")
     there = [f"{place}/{names.many}{end}" for place in places for end in ("", ".py")]
     there = [path for path in there if Path(path).exists()]
-    there += [str(path) for path in Path("migrations/versions").glob(f"[0-9]*_create_{names.many}.py")]
     for folder, patterns in () if there else _uses(names, version).items():
         for path in sorted(Path(folder).rglob("*.py")):
             text = path.read_text("utf-8", "replace")
