@@ -69,9 +69,10 @@ def work(
             rows.put(row)
         rows.put(None)
 
-    groups, done = by_repository(found), []
+    done: list[Row] = []
     with interrupts(), ThreadPoolExecutor(jobs) as pool:
         try:
+            groups = by_repository(found)
             for members in groups:
                 pool.submit(group, members)
             with _progress(len(found), told) as tell:

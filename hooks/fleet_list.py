@@ -22,7 +22,7 @@ class Service:
     def key(self) -> str:
         """What files about it are called: plain letters, and no two the same."""
         plain = re.sub(r"[^A-Za-z0-9._-]+", "-", self.path.name).strip("-.") or "service"
-        return f"{plain}-{sha256(os.fsencode(self.path)).hexdigest()[:8]}"
+        return f"{plain[:200]}-{sha256(os.fsencode(self.path)).hexdigest()[:8]}"
 
 
 def read_list(text: str, folder: Path) -> list[Path]:

@@ -20,6 +20,7 @@ from typing import BinaryIO
 END_SECONDS = 5
 # git would otherwise take the folder of whoever calls, and make its flags and its jobs.
 _CALLERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+_CALLERS += ("GIT_ALTERNATE_OBJECT_DIRECTORIES", "GIT_GRAFT_FILE", "GIT_NAMESPACE", "GIT_SHALLOW_FILE")
 _CALLERS += ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "MAKEOVERRIDES", "ARGS", "PYTHONPATH")
 
 
@@ -28,7 +29,9 @@ class EndedError(Exception):
 
 
 class TookTooLongError(Exception):
-    """A program did not end within its time, and was ended."""
+    """A program did not end within its time, and was ended; `out` is what it printed until then."""
+
+    out = ""
 
 
 @dataclass(frozen=True)
@@ -76,21 +79,26 @@ class Programs:
         # Files and no pipes: whatever it leaves running could hold a pipe open for ever.
         with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
             process = self._start(command, folder, environment, out, out if log else err)
+            late = None
             try:
-                code = process.wait(self._timeout_seconds)
+                process.wait(self._timeout_seconds)
             except subprocess.TimeoutExpired:
                 _end([process])
-                raise TookTooLongError(f"{command[0]} took longer than {self._timeout_seconds:g} seconds") from None
+                late = TookTooLongError(f"{command[0]} took longer than {self._timeout_seconds:g} seconds")
             finally:
                 with self._lock:
                     self._running.discard(process)
             if self._is_ended:
                 raise EndedError
+            _end_rest(process.pid)
             texts = [_read(file) for file in (out, err)]
         if log:
             with log.open("a", encoding="utf-8") as file:
                 file.write(texts[0])
-        return Done(code, *texts)
+        if late:
+            late.out = texts[0]
+            raise late
+        return Done(process.returncode, *texts)
 
     def _start(
         self, command: list[str], folder: Path, environment: Mapping[str, str], *streams: BinaryIO
@@ -124,6 +132,17 @@ def _end(processes: list[subprocess.Popen]) -> None:
         for process in processes:
             with suppress(subprocess.TimeoutExpired):
                 process.wait(max(0.0, until - time.monotonic()))
+
+
+def _end_rest(group: int) -> None:
+    """End what a program began and left running, for its folder goes."""
+    until = time.monotonic() + END_SECONDS
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(group, signal.SIGTERM)
+        while time.monotonic() < until:
+            time.sleep(0.02)
+            os.killpg(group, 0)
+        os.killpg(group, signal.SIGKILL)
 
 
 def _read(file: BinaryIO) -> str:

@@ -72,7 +72,9 @@ def _releases(row: Row) -> tuple[str, str]:
 def _last(tail: Sequence[str]) -> str:
     """The last that a program said, and not what make says of it."""
     said = [text for text in tail if text.strip()]
-    return next((text for text in reversed(said) if not text.startswith("make")), [*said, "it said nothing"][0])
+    return next(
+        (text for text in reversed(said) if not text.startswith(("make:", "make["))), [*said, "it said nothing"][0]
+    )
 
 
 def updated_table(rows: Sequence[Row], width: int) -> str:

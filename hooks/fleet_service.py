@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 from fleet_list import Service
 from fleet_programs import Done, Programs, TookTooLongError
-from fleet_template import NotToldError, Template, Templates
+from fleet_template import NotToldError, Template, Templates, configured
 
 OPS = Path(__file__).resolve().parent.parent / "template" / "ops"
 ANSWERS = ".copier-answers.yml"
@@ -50,7 +50,10 @@ class Workshop:
         """`environment` is what gates get; `leftovers` are scratch folders of runs that were killed."""
         self.scratch, self.programs, self.environment = scratch, programs, environment
         self.leftovers = tuple(leftovers)
-        self.templates = Templates(programs, environment, scratch / "templates")
+        # Hooks are the developer's, and have nothing to do here; nor is an index of theirs written for its times.
+        hooks = ("core.hooksPath", os.devnull)
+        self._gits = configured(environment, hooks) | {"GIT_OPTIONAL_LOCKS": "0"}
+        self.templates = Templates(programs, self._gits, scratch / "templates")
 
     def held(self, path: Path) -> Held:
         """Look at a folder.
@@ -93,7 +96,7 @@ class Workshop:
         Raises:
             NotToldError: git failed.
         """
-        done = self._run(["git", *arguments], folder, self.environment)
+        done = self._run(["git", *arguments], folder, self._gits)
         if done.code and not is_asked:
             words = next(iter(done.err.strip().splitlines()), f"exit status {done.code}")
             raise NotToldError(f"git {arguments[0]}: {words}")
@@ -110,10 +113,8 @@ class Workshop:
             self._remove(service, old)
         whole = _tree(self.scratch, service)
         whole.parent.mkdir(parents=True, exist_ok=True)
-        # A hook that this machine has for checkouts is the developer's, and has nothing to do here.
-        no_hooks = ("-c", f"core.hooksPath={os.devnull}")
         try:
-            self.git(service.path, *no_hooks, "worktree", "add", "--quiet", "--detach", str(whole), held.commit)
+            self.git(service.path, "worktree", "add", "--quiet", "--detach", str(whole), held.commit)
             yield whole / held.prefix
         finally:
             self._remove(service, self.scratch)
@@ -123,7 +124,7 @@ class Workshop:
         whole = _tree(scratch, service)
         command = ["git", "worktree", "remove", "--force", "--force", str(whole)]
         with suppress(OSError):
-            subprocess.run(command, cwd=service.path, env=dict(self.environment), capture_output=True, check=False)
+            subprocess.run(command, cwd=service.path, env=self._gits, capture_output=True, check=False)
         shutil.rmtree(whole.parent, ignore_errors=True)
 
     def ops(self, program: str, folder: Path, service: Service, held: Held, *arguments: str) -> Any:
@@ -134,7 +135,7 @@ class Workshop:
         """
         own = self.scratch / "own" / service.key
         (own / "tmp").mkdir(parents=True, exist_ok=True)
-        environment = held.template.environment(self.environment, own / "cache") | {"TMPDIR": str(own / "tmp")}
+        environment = held.template.environment(self._gits, own / "cache") | {"TMPDIR": str(own / "tmp")}
         try:
             done = self._run([sys.executable, str(OPS / program), *arguments], folder, environment)
         finally:
@@ -153,7 +154,8 @@ class Workshop:
         try:
             done = self.programs.run(["make", "--", target], folder, self.environment, log)
         except (TookTooLongError, OSError) as error:
-            return {"target": target, "code": None, "tail": [str(error)]}
+            said = error.out.splitlines() if isinstance(error, TookTooLongError) else []
+            return {"target": target, "code": None, "tail": [*said, str(error)][-TAIL_LINES:]}
         return {"target": target, "code": done.code, "tail": done.out.splitlines()[-TAIL_LINES:]} if done.code else None
 
     def _run(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> Done:

@@ -35,11 +35,16 @@ class Template:
 
     def environment(self, base: Mapping[str, str], cache: Path) -> dict[str, str]:
         """Variables for Copier and git."""
-        count = int(base.get("GIT_CONFIG_COUNT") or 0)
-        told = {"GIT_CONFIG_COUNT": str(count + len(self.settings)), "COPIER_CACHE_DIR": str(cache)}
-        for number, (name, value) in enumerate(self.settings, count):
-            told |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
-        return dict(base) | (told if self.settings else {})
+        return configured(base, *self.settings) | ({"COPIER_CACHE_DIR": str(cache)} if self.settings else {})
+
+
+def configured(base: Mapping[str, str], *settings: tuple[str, str]) -> dict[str, str]:
+    """The same environment, in which git has these settings, too."""
+    count = int(base.get("GIT_CONFIG_COUNT") or 0)
+    told = {"GIT_CONFIG_COUNT": str(count + len(settings))}
+    for number, (name, value) in enumerate(settings, count):
+        told |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    return dict(base) | told
 
 
 def order(version: str) -> tuple[int, ...]:

@@ -101,8 +101,13 @@ def _updated(
         if not row["commit"]:
             return "lost"
         note({name: row[name] for name in MADE})
-    if not shop.git(service.path, "branch", "--list", row["branch"]):
+    there = shop.git(service.path, "for-each-ref", "--format=%(objectname)", f"refs/heads/{row['branch']}")
+    if not there:
         shop.git(service.path, "branch", "--no-track", row["branch"], row["commit"])
+    elif there != row["commit"]:  # somebody worked on it, or made it, since the run was interrupted
+        row |= {name: unknown(service, "")[name] for name in ("changed", "conflicts", "losses", "lock")}
+        row["commit"] = there
+        return "there"
     if row["conflicts"] or row["lock"]:
         return "conflict" if row["conflicts"] else "lock"
     shop.git(tree, "checkout", "--quiet", "--detach", row["commit"])

@@ -76,8 +76,12 @@ REFUSED = [
     ({"name": "glass"}, "ONE=…"),
     ({"name": "health"}, "the chassis or a database has that one"),
     ({"name": "chassis_things"}, "the chassis or a database has that one"),
+    ({"name": "pg_tables"}, "the chassis or a database has that one"),
+    ({"name": "v1", "one": "release"}, "the chassis or a database has that one"),
     ({"name": "numbers"}, "Python has a module of that one"),
     ({"name": "exceptions"}, "has Exception, for example: ONE=our_exception"),
+    ({"name": "read_works"}, "has ReadWork, for example: ONE=our_read_work"),
+    ({"name": "orders", "fields": "order_id:text"}, "found 'order_id'; expected another name: functions of the domain"),
     ({"name": "orders", "one": "../x"}, "ONE: found '../x'"),
     ({"name": "orders", "fields": " "}, "FIELDS: found ' '; expected one or more"),
     ({"name": "orders", "fields": "a"}, "FIELDS: found 'a'; expected name:kind"),
@@ -100,7 +104,10 @@ REFUSED = [
     ),
     *(
         ({"name": "orders", "fields": f"{name}:text"}, f"FIELDS: name: found '{name}'; expected another name: ")
-        for name in ("id", "version", "created_at", "model_config", "metadata", "schema", "class", "date", "xmin", "l")
+        for name in (
+            *("id", "version", "created_at", "model_config", "metadata", "schema", "class", "date", "xmin", "l"),
+            *("self", "utc_now", "mapped_column"),
+        )
     ),
 ]
 
@@ -123,11 +130,11 @@ def test_mistake_is_told_and_nothing_is_written(
         ("src/app/domains/orders/x", "", "src/app/domains/orders"),
         ("src/app/api/v1/orders.py", "", "src/app/api/v1/orders.py"),
         ("tests/orders.py", "", "tests/orders.py"),
-        ("migrations/versions/0004_create_orders.py", "", "migrations/versions/0004_create_orders.py"),
         ("src/app/domains/shop/models.py", '\n    __tablename__: str = "orders"\n', "shop/models.py:2: __tablename__"),
         ("src/app/domains/shop/errors.py", 'code = "order_changed"\n', 'shop/errors.py:1: code = "order_changed"'),
         ("src/app/api/v1/shop/routes.py", "r = Router(prefix='/orders')\n", "shop/routes.py:1: prefix='/orders'"),
         ("src/app/api/v1/shop/routes.py", "async def read_order(x): ...\n", "shop/routes.py:1: async def read_order("),
+        ("src/app/api/v1/shop/schemas.py", "class OrderIn(Schema): ...\n", "shop/schemas.py:1: class OrderIn"),
     ],
 )
 def test_name_that_something_has_is_refused(
@@ -161,6 +168,24 @@ def test_one_is_called_by_the_plural_without_its_ending(
     """A variable that would hide another name gets `the_` before it."""
     names = ops("domain_names").read_names(many, "")
     assert (names.one, names.type, names.variable) == (one, type_, variable)
+
+
+def test_name_of_a_table_that_was_dropped_is_free(ops: Any, folder: Path) -> None:
+    """The revision that made it then stays: history is no use of a name."""
+    (folder / "migrations/versions/0004_create_orders.py").touch()
+    names = ops("domain_names")
+    names.require_free(names.read_names("orders", ""), "v1")
+
+
+def test_class_never_hides_what_its_files_import(ops: Any) -> None:
+    """Each class that a text of the domain imports is had under another name, or a thing cannot be called so."""
+    names, texts = ops("domain_names"), ops("domain_texts")
+    filled = texts.domain_files(names.read_names("orders", ""), [])
+    lines = "\n".join(filled[name] for name in ("models.py", "queries.py", "service.py"))
+    brought = "\n".join(re.findall(r"^from (?!app\.domains\.).* import (.*)", lines, re.MULTILINE))
+    imported = set(re.findall(r"\b[A-Z][A-Za-z]*[a-z]\b", brought))
+    assert {"ReadWork", "TypedDict", "Mapped"} < imported
+    assert imported - {"ChassisOrder"} <= names._CLASSES | names.ALIASED
 
 
 @st.composite
@@ -350,6 +375,30 @@ def test_file_that_was_changed_after_a_kill_is_kept(folder: Path) -> None:
     assert snapshot(folder) == before
 
 
+def test_document_that_was_changed_after_a_kill_is_kept(folder: Path) -> None:
+    """What somebody recorded since then is not what stood there before."""
+    (folder / "contract/v1").mkdir()
+    (folder / "contract/v1/openapi.json").write_text("before")
+    move_in(folder, "4", str(int(signal.SIGKILL)))
+    (folder / "contract/v1/openapi.json").write_text("mine")
+    before = snapshot(folder)
+    again = move_in(folder, "99", "0")
+    assert "since then these were changed:\ncontract/v1/openapi.json\n" in again.stderr
+    assert snapshot(folder) == before
+
+
+def test_files_that_cannot_be_copied_are_told_in_a_line(
+    ops: Any, folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The first of them, and how many more: on a full disk that is each of them."""
+    for name in ("one", "two", "three"):
+        (folder / f"tests/{name}.py").symlink_to("nothing")
+    code, complaint = told(ops, capsys, name="orders")
+    assert (code, complaint.count("\n")) == (1, 1), complaint
+    assert re.match(r"not done: copying tests/\w+.py and 2 more: \[Errno 2\] No such file", complaint)
+    assert not (folder / "var/domain").exists()
+
+
 def added(service: Path, **given: str) -> str:
     """Add a domain; nothing that was there has changed but recorded documents."""
     before = snapshot(service)
@@ -403,6 +452,15 @@ def test_models_that_wait_for_a_revision_stop_it(installed: Path, tmp_path: Path
     assert (snapshot(service), (service / "var/domain").exists()) == (before, False)
 
 
+def take_out(service: Path, many: str, one: str) -> None:
+    """Take a domain out as the page says."""
+    folders = [service / place / many for place in ("src/app/domains", "src/app/api/v1", "tests")]
+    for folder in [*folders, *(service / "contract/v1").glob(f"*_{one}"), service / f"contract/v1/list_{many}"]:
+        shutil.rmtree(folder)
+    for command in (("migration", f"NAME=drop {many}"), ("contract",)):
+        assert make(service, *command).returncode == 0
+
+
 @pytest.mark.soak
 @pytest.mark.parametrize("is_alone", [False, True], ids=["beside the sample", "alone"])
 @pytest.mark.parametrize("profile", PROFILES)
@@ -416,6 +474,8 @@ def test_soak_domains_pass_in_every_service(render: Render, tmp_path: Path, prof
     added(service, name="orders", fields=EVERY_KIND)
     added(service, name="people", one="person")
     assert "found already" in make(service, "domain", "NAME=orders").stderr
+    take_out(service, "orders", "order")
+    added(service, name="orders", fields=EVERY_KIND)
     git(service, "add", "--all")
     passes(
         service, "check", "test ARGS=-q", "plans", "migrate-check", "contract-check", "self-audit", "client", "migrate"

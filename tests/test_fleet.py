@@ -16,7 +16,9 @@ import pytest
 import yaml
 from conftest import ROOT, commit_all, copy_service, git, release
 from fleet_list import read_list, services
+from fleet_programs import Programs, base_environment
 from fleet_report import as_json, shown_table, updated_table
+from fleet_service import Workshop
 from fleet_template import order, releases_of
 from fleet_work import unknown, untold
 from serving import signal_thread
@@ -507,3 +509,75 @@ def test_how_to_works_as_written(grown: Callable[[int], list[Path]], tmp_path: P
     for command in commands:
         problem = pages.run(command, folder, user_environment())
         assert problem is None, problem
+
+
+def test_gate_that_takes_too_long_tells_what_it_said(tmp_path: Path) -> None:
+    """It is ended with all it began; its last lines stand in the report, all of them in its log, the reason in both."""
+    (tmp_path / "Makefile").write_text("gate:\n\t@echo as far as this; sleep 600 & echo $$! >child; wait\n")
+    shop = Workshop(tmp_path, Programs(5), base_environment())
+    gate = shop.gate("gate", tmp_path, tmp_path / "log")
+    assert (gate["code"], gate["tail"][0]) == (None, "as far as this")
+    assert (tmp_path / "log").read_text().startswith("as far as this\n")
+    assert is_gone(int((tmp_path / "child").read_text()))
+    (one,), _ = services([tmp_path])
+    table = updated_table([unknown(one, "") | {"state": "gate", "gate": gate}], 0)
+    assert table.endswith("make gate fails: make took longer than 5 seconds")
+
+
+def is_gone(process: int) -> bool:
+    """Whether a process runs no more, or waits only to be looked after."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] == "Z"
+    except FileNotFoundError:
+        return True
+
+
+def test_gate_leaves_nothing_running(grown: Callable[[int], list[Path]], fleet: Fleet, tmp_path: Path) -> None:
+    """What it began and did not end goes with the worktree it ran in."""
+    (service,) = grown(1)
+    change(service, "service.mk", f"gate:\n\t@sleep 600 & echo $$! >'{tmp_path}/child'\n")
+    assert fleet("update", service, "--gate", "gate").returncode == 0
+    assert is_gone(int((tmp_path / "child").read_text()))
+
+
+def test_hooks_of_a_developer_are_not_run(grown: Callable[[int], list[Path]], fleet: Fleet, tmp_path: Path) -> None:
+    """Those of checkouts and commits, which may fail elsewhere; nor does a variable that a hook has turn git aside."""
+    (service,) = grown(1)
+    for name in ("post-checkout", "prepare-commit-msg", "post-commit"):
+        hook = service / ".git/hooks" / name
+        hook.parent.mkdir(exist_ok=True)
+        hook.write_text(f"#!/bin/sh\ntouch '{tmp_path}/ran-{name}'\nexit 1\n")
+        hook.chmod(0o755)
+    done = fleet("update", service, "--gate", "gate", GIT_OBJECT_DIRECTORY=str(tmp_path), GIT_SHALLOW_FILE="none")
+    assert done.returncode == 0, done.stdout
+    assert list(tmp_path.glob("ran-*")) == []
+
+
+def test_show_writes_no_index(grown: Callable[[int], list[Path]], fleet: Fleet) -> None:
+    """Not even the times of files that git would note there, and keep others from it meanwhile."""
+    (service,) = grown(1)
+    os.utime(service / "Makefile", (1, 1))
+    before = (service / ".git/index").read_bytes()
+    assert fleet("show", service).returncode == 0
+    assert (service / ".git/index").read_bytes() == before
+
+
+def test_branch_that_somebody_made_meanwhile_is_there(
+    grown: Callable[[int], list[Path]], fleet: Fleet, tmp_path: Path
+) -> None:
+    """One of that name at another commit, since the run was interrupted: it is not said to be the update."""
+    (service,) = grown(1)
+    change(service, "service.mk", WAITS.format(tmp_path))
+    end(begin(tmp_path, service), signal.SIGINT)
+    git(service, "branch", "--force", BRANCH, "HEAD")
+    (tmp_path / "go").touch()
+    assert fleet("update", "--resume").returncode == 0
+    row = rows(tmp_path)["s00"]
+    assert (row["state"], row["commit"]) == ("there", git(service, "rev-parse", "HEAD").strip())
+
+
+def test_long_name_is_no_hindrance(grown: Callable[[int], list[Path]], fleet: Fleet) -> None:
+    """A folder may be called as long as the system lets it."""
+    (service,) = grown(1)
+    long = service.rename(service.with_name("s" * 255))
+    assert fleet("update", long, "--gate", "gate").returncode == 0

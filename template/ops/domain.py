@@ -26,7 +26,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)  # undone as after Ctrl-C
     try:
         names = read_names(os.environ.get("DOMAIN_NAME", ""), os.environ.get("DOMAIN_ONE", ""))
-        fields = read_fields(os.environ.get("DOMAIN_FIELDS", "") or DEFAULT_FIELDS)
+        fields = read_fields(os.environ.get("DOMAIN_FIELDS", "") or DEFAULT_FIELDS, names.key)
         paths = add(names, fields, newest_version())
     except (NotDoneError, OSError, UnicodeError, KeyboardInterrupt) as error:
         told = "interrupted; nothing is left of it" if isinstance(error, KeyboardInterrupt) else error

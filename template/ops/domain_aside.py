@@ -44,7 +44,7 @@ def aside() -> Iterator[Path]:
             COPY.mkdir()
             for path in Path().iterdir():
                 if path.name in _COPIED:
-                    shutil.copytree(path, COPY / path.name, ignore=_NO_COPY, copy_function=shutil.copyfile)
+                    _copy(path)
                 elif path.name not in _LEFT:
                     (COPY / path.name).symlink_to(path.absolute())
             _make_writable()
@@ -53,6 +53,15 @@ def aside() -> Iterator[Path]:
             _make_writable()  # broken off while it was copied
             take_back()
             shutil.rmtree(FOLDER, ignore_errors=True)
+
+
+def _copy(folder: Path) -> None:
+    try:
+        shutil.copytree(folder, COPY / folder.name, ignore=_NO_COPY, copy_function=shutil.copyfile)
+    except shutil.Error as error:  # a list, of each file that could not be copied
+        path, _, why = error.args[0][0]
+        more = len(error.args[0]) - 1
+        raise NotDoneError(f"copying {path}{f' and {more} more' * bool(more)}: {why}") from None
 
 
 def _make_writable() -> None:
@@ -127,7 +136,13 @@ def take_back() -> list[str]:
         return []
     told = json.loads(LIST.read_text("utf-8"))
     there = [path for path in told["new"] if Path(path).exists()]
-    changed = [path for path in there if not (COPY / path).read_bytes().startswith(Path(path).read_bytes())]
+    written = [path for path in told["replaced"] if Path(path).exists()]
+    changed = [
+        path
+        for path in [*there, *written]
+        if not (COPY / path).read_bytes().startswith(found := Path(path).read_bytes())
+        and found != told["replaced"].get(path, "").encode()
+    ]
     if changed:
         lines = "\n".join(changed)
         raise NotDoneError(

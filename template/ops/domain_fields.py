@@ -25,6 +25,7 @@ KINDS = {
     "email": "",
     "uuid": "",
 }
+_AN_ARGUMENT = "functions of the domain have an argument of that name"
 # Why a field cannot have that name.
 _TAKEN = (
     dict.fromkeys(("id", "version", "created_at", "updated_at"), "every row has it already")
@@ -36,7 +37,8 @@ _TAKEN = (
     | {"l": "it looks like a 1"}
     | dict.fromkeys(("bool", "date", "datetime", "int", "str"), "it is the name of a type")
     | dict.fromkeys(("cmax", "cmin", "ctid", "oid", "rowid", "tableoid", "xmax", "xmin"), "a database keeps that name")
-    | dict.fromkeys(("work", "expected_version"), "the service's functions have an argument of that name")
+    | dict.fromkeys(("mapped_column", "utc_now"), "the table's class calls a function of that name")
+    | dict.fromkeys(("work", "expected_version", "self"), _AN_ARGUMENT)
 )
 _TAKEN_BY_BEGINNING = {"model_": "pydantic", "parse_": "pydantic"}
 
@@ -60,8 +62,8 @@ def wrong(what: str, found: str, expected: str) -> NotDoneError:
     return NotDoneError(f"{what}: found {shown}; expected {expected}", 2)
 
 
-def read_fields(told: str) -> list[Field]:
-    """The fields that FIELDS names.
+def read_fields(told: str, key: str = "") -> list[Field]:
+    """The fields that FIELDS names; `key` is what functions call the key of one.
 
     Raises:
         NotDoneError: one cannot be used.
@@ -73,6 +75,8 @@ def read_fields(told: str) -> list[Field]:
         raise wrong("FIELDS", f"{len(parts)} fields", f"at most {MOST_FIELDS}; add the others by hand")
     fields = [_field(part) for part in parts]
     names = [field.name for field in fields]
+    if key in names:
+        raise wrong("FIELDS: name", key, f"another name: {_AN_ARGUMENT}")
     if twins := [name for number, name in enumerate(names) if name in names[:number]]:
         raise wrong("FIELDS", twins[0], "each name once")
     if (length := sum(field.high for field in fields if field.kind == "text")) > MOST_TEXT:

@@ -17,7 +17,10 @@ _LOCALS = {
 }  # fmt: skip
 # What the chassis calls so is imported under another name, see domain_texts.py.
 ALIASED = {"Base", "Key", "Order", "Part", "Slice"}
-_CLASSES = {"Decimal", "Mapped", "Numeric", "String", "Unpack", *dir(builtins)}
+_CLASSES = {
+    "Decimal", "Mapped", "Numeric", "ReadWork", "String", "TypedDict", "Unpack", "UtcDateTime", "WriteWork",
+    *dir(builtins),
+}  # fmt: skip
 _ROOT_PATHS = {"docs", "errors", "health", "livez", "metrics", "readyz"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SINGULARS = (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", ""), ("s", ""))
@@ -70,7 +73,7 @@ def read_names(many: str, one: str) -> Names:
         NotDoneError: one of them cannot be used.
     """
     _require(many, "NAME", "orders")
-    if many in _ROOT_PATHS or many.startswith(("chassis", "sqlite_", "alembic")):
+    if many in _ROOT_PATHS or re.match(r"chassis|sqlite_|pg_|alembic|v[0-9]+$", many):
         raise wrong("NAME", many, "another name: the chassis or a database has that one")
     if many in sys.stdlib_module_names:
         raise wrong("NAME", many, "another name: Python has a module of that one")
@@ -115,7 +118,6 @@ def require_free(names: Names, version: str) -> None:
     places = ("src/app/domains", f"src/app/api/{version}", "tests")
     there = [f"{place}/{names.many}{end}" for place in places for end in ("", ".py")]
     there = [path for path in there if Path(path).exists()]
-    there += [str(path) for path in Path("migrations/versions").glob(f"[0-9]*_create_{names.many}.py")]
     for folder, patterns in () if there else _uses(names, version).items():
         for path in sorted(Path(folder).rglob("*.py")):
             text = path.read_text("utf-8", "replace")
@@ -138,6 +140,8 @@ def _uses(names: Names, version: str) -> dict[str, list[str]]:
         f"src/app/api/{version}": [
             rf"\bprefix\s*=\s*['\"]/{names.many}/?['\"]",
             rf"^\s*(?:async )?def (?:{operations})\(",
+            # FastAPI would give both another name in the contract, and a client's classes with them.
+            rf"^class {names.type}(?:In|Out)\b",
         ],
     }
 
