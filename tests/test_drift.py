@@ -117,8 +117,8 @@ def test_edit_that_is_not_committed_is_not_ejected(service: Path) -> None:
     assert (code, "not done: not everything is committed" in wrong) == (2, True)
 
 
-def test_names_of_any_bytes_are_told(service: Path) -> None:
-    """A file whose name is no UTF-8 is drift like any other, in words; what Copier would misread is not ejected."""
+def test_names_of_any_bytes_are_told(service: Path, own_template: Path) -> None:
+    """A file whose name is no UTF-8 is drift like any other, and told; what Copier would misread is not ejected."""
     (service / os.fsdecode(b"ops/caf\xe9.py")).write_text("own = True\n")
     (service / "ops/[a]*.py").write_text("own = True\n")
     commit_all(service, "odd names")
@@ -126,6 +126,10 @@ def test_names_of_any_bytes_are_told(service: Path) -> None:
     assert (code, told.splitlines()[:2]) == (1, ["added: ops/[a]*.py", r"added: ops/caf\udce9.py"]), wrong
     code, _, wrong = run(service, "eject", "FILE=ops/[a]*.py", "REASON=x")
     assert (code, "not done: 'ops/[a]*.py' would be read as a pattern" in wrong) == (2, True)
+    edit(own_template / "template/mypy.ini", "strict", "# newer\nstrict")
+    release(own_template, "2.0.0")
+    code, _, wrong = run(service, "update")
+    assert (code, r"expected no file called otherwise, found ops/caf\xe9.py" in wrong) == (2, True), wrong
 
 
 def test_file_whose_reason_was_taken_out_is_ours_again(service: Path, own_template: Path) -> None:

@@ -92,6 +92,9 @@ def template_in_use() -> Iterator[None]:
     """Tell in one line what Copier could not do; its own words may hold a password of the address."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        told = error.object[:200].decode("utf-8", "backslashreplace")
+        raise NotDoneError(f"Copier reads UTF-8 alone; expected no file called otherwise, found {told}", 2) from error
     except Exception as error:  # Copier and git fail in many ways
         words = re.sub(r"://[^/@\s]*@", "://…@", (str(error).strip().splitlines() or [type(error).__name__])[-1])
         raise NotDoneError(
