@@ -16,7 +16,7 @@ from copies import NotDoneError
 from leaving import OURS, edited, modules, sweep
 from references import references
 from remains import libraries, notes, settings_of
-from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, update, shield
+from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, shield, update
 from repository import git, unmerged
 
 SAMPLES = {"auth": "accounts"}

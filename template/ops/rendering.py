@@ -49,7 +49,9 @@ def read_answers(feature: str | None = None) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
         is_whole = False
     if not is_whole:
-        raise NotDoneError(f"{where} cannot be read, lacks _src_path or _commit, or names unknown features: see updating.md", 2)
+        raise NotDoneError(
+            f"{where} cannot be read, lacks _src_path or _commit, or names unknown features: see updating.md", 2
+        )
     return dict(answers)
 
 
@@ -67,7 +69,9 @@ def require_committed() -> None:
 
 def require_settled() -> None:
     """Raise NotDoneError where an earlier update's markers were committed: another would nest its own in them."""
-    done = subprocess.run(["git", "grep", "-G", "--no-color", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "grep", "-G", "--no-color", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False
+    )
     if done.stdout:
         found = ", ".join(done.stdout.split("\n")[:-1])
         raise NotDoneError(f"markers of an earlier update stand in {found}; settle them as updating.md says", 2)
