@@ -268,7 +268,8 @@ def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own
         ("colour=red", "not done: no answer: 'colour=red'; expected NAME=VALUE, with one of: "),
         ("features=[]", "not done: features is changed by make feature ADD=… or REMOVE=…"),
         ("ejected={}", "not done: ejected is changed by make eject FILE=… REASON=…"),
-        ("license=GPL", "not done: Copier failed: "),
+        ("dependency_cutoff=1", "not done: dependency_cutoff is changed by exclude-newer in pyproject.toml"),
+        ("license=GPL", "['proprietary', 'MIT', 'Apache-2.0']\n"),
     ],
 )
 def test_answer_that_is_none_changes_nothing(service: Path, data: str, expected: str) -> None:

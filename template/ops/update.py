@@ -42,7 +42,9 @@ def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
     ):
         for one in told:
             print(f"{word}: {one}")
-    print("\n".join(notes(before, after)), flush=True)
+    for one in notes(before, after):
+        print(one)
+    sys.stdout.flush()  # what is told from here on is told at once
 
 
 def _versions(data: Mapping[str, str]) -> tuple[str, str] | None:
