@@ -1,6 +1,7 @@
 """`make drift` names each file of ours that a service edited; `make eject` makes one the team's, with its reason."""
 
 import json
+import os
 import re
 from pathlib import Path
 
@@ -23,9 +24,9 @@ def own_template(own_template: Path) -> Path:
     return own_template
 
 
-def run(service: Path, *target: str) -> tuple[int, str, str]:
+def run(service: Path, *target: str, **environment: str) -> tuple[int, str, str]:
     """Run a target; return its program's exit code, what it printed, and its complaints."""
-    done = make(service, *target)
+    done = make(service, *target, **environment)
     ended = re.search(r"Error (\d)", done.stderr)
     return (int(ended[1]) if ended else 0), done.stdout, done.stderr
 
@@ -98,6 +99,7 @@ def test_ejected_file_is_the_teams_through_updates(service: Path, own_template: 
         (("FILE=README.md", "REASON=x"), "not done: README.md is yours already, or shared; expected a file of ours"),
         (("FILE=pyproject.toml", "REASON=x"), "not done: pyproject.toml is yours already, or shared"),
         (("FILE=ops/none.py", "REASON=x"), "not done: ops/none.py is no file; expected one of ours"),
+        (("FILE=ops/../README.md", "REASON=x"), "not done: README.md is yours already, or shared"),
         (("REASON=x",), "not done: . is yours already, or shared; expected a file of ours"),
     ],
 )
@@ -113,3 +115,41 @@ def test_edit_that_is_not_committed_is_not_ejected(service: Path) -> None:
     edit(service / "ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 9.0")
     code, _, wrong = run(service, "eject", "FILE=ops/health.py", "REASON=x")
     assert (code, "not done: not everything is committed" in wrong) == (2, True)
+
+
+def test_names_of_any_bytes_are_told(service: Path, own_template: Path) -> None:
+    """A file whose name is no UTF-8 is drift like any other, and told; what Copier would misread is not ejected."""
+    (service / os.fsdecode(b"ops/caf\xe9.py")).write_text("own = True\n")
+    (service / "ops/[a]*.py").write_text("own = True\n")
+    commit_all(service, "odd names")
+    code, told, wrong = run(service, "drift", "ARGS=--names", PYTHONIOENCODING="utf-8:strict")
+    assert (code, told.splitlines()[:2]) == (1, ["added: ops/[a]*.py", r"added: ops/caf\udce9.py"]), wrong
+    code, _, wrong = run(service, "eject", "FILE=ops/[a]*.py", "REASON=x")
+    assert (code, "not done: 'ops/[a]*.py' would be read as a pattern" in wrong) == (2, True)
+    edit(own_template / "template/mypy.ini", "strict", "# newer\nstrict")
+    release(own_template, "2.0.0")
+    code, _, wrong = run(service, "update")
+    assert (code, r"expected no file called otherwise, found ops/caf\xe9.py" in wrong) == (2, True), wrong
+
+
+def test_file_whose_reason_was_taken_out_is_ours_again(service: Path, own_template: Path) -> None:
+    """Also where it was the only one, and `ejected:` is left with nothing behind it; anything else there is told."""
+    answers = service / ".copier-answers.yml"
+    edit(answers, "ejected: {}", "ejected:")
+    commit_all(service, "none is ejected")
+    edit(own_template / "template/ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 4.0")
+    release(own_template, "2.0.0")
+    assert run(service, "drift")[:2] == (0, "0 files of ours are other than 1.0.0 has them\n")
+    update_service(service)
+    assert "TIMEOUT_SECONDS = 4.0" in (service / "ops/health.py").read_text()
+    for wrong in ("ejected: [ops/health.py]", "_commit:"):
+        answers.write_text(f"_commit: 1.0.0\n_src_path: {own_template}\n{wrong}\n")
+        code, _, said = run(service, "drift")
+        assert (code, f"not told: .copier-answers.yml in {service} cannot be read" in said) == (2, True), said
+
+
+def test_git_that_calls_does_not_say_where_to_look(service: Path) -> None:
+    """In a hook, GIT_DIR and the like name the repository at work: Copier's own clones are told nothing of it."""
+    git_folder = {"GIT_DIR": str(service / ".git"), "GIT_INDEX_FILE": str(service / ".git/index")}
+    code, told, wrong = run(service, "drift", **git_folder, GIT_WORK_TREE=str(service))
+    assert (code, told) == (0, "0 files of ours are other than 1.0.0 has them\n"), wrong

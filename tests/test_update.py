@@ -10,7 +10,7 @@ import time
 from pathlib import Path
 
 import pytest
-from conftest import commit_all, git, release
+from conftest import commit_all, copy_service, git, release
 from test_drift import edit, run
 from tools import require, user_environment
 from updating import lessen
@@ -40,7 +40,7 @@ def own_template(own_template: Path) -> Path:
     for name in ("setup", "check", "test"):
         text = re.sub(
             rf"^({name}:.*\n)(\t.*\n)+",
-            rf"\1\t@echo {name} >>var/gates && test ! -e fails-{name}\n",
+            rf"\1\t@echo {name} $(ARGS) >>var/gates && test ! -e fails-{name}\n",
             text,
             flags=re.MULTILINE,
         )
@@ -194,6 +194,7 @@ def test_loss_is_refused_before_anything_is_changed(service: Path, own_template:
     assert "not done: the update would lose work of yours" in wrong
     assert whole(service) == before
     assert run(service, "update", "ARGS=--anyway")[0] == 0
+    assert (service / "var/gates").read_text().endswith("setup\ncheck\ntest\n"), "no gate is given these ARGS"
 
 
 def test_killed_update_is_taken_back(service: Path, own_template: Path) -> None:
@@ -267,7 +268,8 @@ def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own
         ("colour=red", "not done: no answer: 'colour=red'; expected NAME=VALUE, with one of: "),
         ("features=[]", "not done: features is changed by make feature ADD=… or REMOVE=…"),
         ("ejected={}", "not done: ejected is changed by make eject FILE=… REASON=…"),
-        ("license=GPL", "not done: Copier failed: "),
+        ("dependency_cutoff=1", "not done: dependency_cutoff is changed by exclude-newer in pyproject.toml"),
+        ("license=GPL", "['proprietary', 'MIT', 'Apache-2.0']\n"),
     ],
 )
 def test_answer_that_is_none_changes_nothing(service: Path, data: str, expected: str) -> None:
@@ -296,3 +298,74 @@ def test_markers_that_were_committed_are_settled_first(service: Path, own_templa
     newer(own_template)
     code, _, wrong = run(service, "update")
     assert (code, "markers of an earlier update stand in ops/health.py" in wrong) == (2, True)
+
+
+def test_file_that_git_is_told_to_hide_keeps_an_update_from_beginning(service: Path, own_template: Path) -> None:
+    """A release brings a file where an uncommitted one lies, which the team's git does not show: nothing is changed."""
+    newer(own_template)
+    (own_template / "template/ops/own.py").write_text("released = True\n")
+    release(own_template, "1.2.0")
+    git(service, "config", "status.showUntrackedFiles", "no")
+    (service / "ops/own.py").write_text("own = True\n")
+    code, _, wrong = run(service, "update")
+    assert (code, "not done: not everything is committed" in wrong) == (2, True)
+    assert (service / "ops/own.py").read_text() == "own = True\n"
+
+
+def test_git_of_the_team_changes_nothing_of_an_update(service: Path, own_template: Path) -> None:
+    """Hooks that fail, a tag called as the branch, settings that hide files or refuse spaces: conflict, and back."""
+    edit(service / "ops/health.py", "PROBE_TIMEOUT_SECONDS = 3.0", "PROBE_TIMEOUT_SECONDS = 9.0  ")
+    commit_all(service, "wait longer")
+    newer(own_template)
+    git(service, "tag", "main")
+    before = whole(service)
+    git(service, "config", "status.showUntrackedFiles", "no")
+    git(service, "config", "apply.whitespace", "error")
+    (service / ".git/fail").mkdir()
+    for name in ("post-checkout", "prepare-commit-msg", "pre-commit"):
+        (service / ".git/fail" / name).write_text("#!/bin/sh\nexit 1\n")
+        (service / ".git/fail" / name).chmod(0o755)
+    git(service, "config", "core.hooksPath", str(service / ".git/fail"))
+    code, told, wrong = run(service, "update", "ARGS=--dry-run")
+    assert (code, "conflict: ops/health.py" in told.splitlines(), "LOST" in told) == (1, True, False), wrong
+    assert run(service, "update")[0] == 1
+    code, told, wrong = run(service, "update", "ARGS=--undo")
+    assert (code, told.splitlines()[-1]) == (0, "as before: main; make setup installs what it asks for"), wrong
+    assert whole(service) == before
+
+
+def test_undo_says_where_it_cannot_take_back(service: Path, own_template: Path) -> None:
+    """Exit code 2 once the update was merged; commits that came to the team's branch meanwhile stay, and are told."""
+    newer(own_template)
+    assert run(service, "update")[0] == 0
+    git(service, "switch", "--quiet", "main")
+    (service / "note.txt").write_text("meanwhile\n")
+    commit_all(service, "meanwhile")
+    code, told, _ = run(service, "update", "ARGS=--undo")
+    assert (code, "with what was committed there since: main" in told) == (0, True)
+    assert run(service, "update")[0] == 0
+    git(service, "switch", "--quiet", "main")
+    git(service, "merge", "--quiet", BRANCH)
+    code, _, wrong = run(service, "update", "ARGS=--undo")
+    assert (code, "not done: main has the update by now" in wrong) == (2, True)
+    assert git(service, "branch", "--list", BRANCH)
+
+
+def test_part_of_a_repository_is_taken_back_alone(own_template: Path, tmp_path: Path) -> None:
+    """What somebody is at work on in another folder of it stays as it is, staged or not; odd names are no matter."""
+    whole_one = tmp_path / "repository"
+    service = copy_service(own_template, whole_one / " dépôt 'a'/parcels")
+    for name in ("edited.txt", "staged.txt"):
+        (whole_one / name).write_text("before\n")
+    commit_all(whole_one, "render")
+    newer(own_template)
+    for name in ("edited.txt", "staged.txt", "new.txt"):
+        (whole_one / name).write_text("at work\n")
+    git(whole_one, "add", "staged.txt")
+    at_work = git(whole_one, "status", "--porcelain")
+    code, _, wrong = run(service, "update")
+    assert code == 0, wrong
+    (service / "mending.txt").write_text("work\n")
+    assert run(service, "update", "ARGS=--undo")[0] == 0
+    assert git(whole_one, "status", "--porcelain") == at_work
+    assert "mending.txt" in git(whole_one, "show", "--name-only", "--format=", "stash@{0}^3")

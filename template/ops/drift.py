@@ -19,7 +19,7 @@ from pathlib import Path
 from copies import NotDoneError
 from leaving import OURS
 from references import OUR_FILES, SHARED
-from rendering import ANSWERS, listed, read_answers, rendered
+from rendering import ANSWERS, listed, read_answers, rendered, shield
 from repository import git
 
 ZONE = re.compile(r"^ *# --- ours.*?^ *# --- end of ours[^\n]*\n?", re.DOTALL | re.MULTILINE)
@@ -84,6 +84,7 @@ def main(arguments: list[str] | None = None) -> int:
     how.add_argument("--names", action="store_true", help="only the names, no diff")
     how.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(arguments)
+    shield()
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         answers = read_answers()

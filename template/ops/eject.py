@@ -6,6 +6,7 @@ Exit codes: 0 done or it is yours already, 1 not done, 2 wrong use.
 """
 
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -13,7 +14,10 @@ from pathlib import Path
 import yaml
 from copies import NotDoneError
 from drift import is_ours
-from rendering import ANSWERS, read_answers, require_committed
+from rendering import ANSWERS, read_answers, require_committed, shield
+
+# Copier takes what is ejected for patterns, a line each.
+PLAIN = re.compile(r"[\w./@+=,~-]+")
 
 
 def eject(path: str, reason: str) -> bool:
@@ -22,7 +26,7 @@ def eject(path: str, reason: str) -> bool:
     Raises:
         NotDoneError: it is no file of ours, no reason is given, or something is not committed.
     """
-    path = Path(path).as_posix().removeprefix("./")
+    path = os.path.normpath(path)
     if not reason.strip() or not reason.isprintable():
         raise NotDoneError("no reason; expected one line: make eject FILE=ops/health.py REASON='asks another port'", 2)
     answers = read_answers()
@@ -31,6 +35,8 @@ def eject(path: str, reason: str) -> bool:
         return False
     if not is_ours(path):
         raise NotDoneError(f"{path} is yours already, or shared; expected a file of ours: updating.md lists them", 2)
+    if not PLAIN.fullmatch(path):
+        raise NotDoneError(f"{path!r} would be read as a pattern; expected letters, digits and ./_@+=,~- in it", 2)
     if not Path(path).is_file():
         raise NotDoneError(f"{path} is no file; expected one of ours, by its path from here", 2)
     require_committed()
@@ -46,6 +52,7 @@ def eject(path: str, reason: str) -> bool:
 
 def main() -> int:
     """Eject one file, and say what that means."""
+    shield()
     path = os.environ.get("FILE", "")
     try:
         is_new = eject(path, os.environ.get("REASON", ""))

@@ -16,7 +16,7 @@ from copies import NotDoneError
 from leaving import OURS, edited, modules, sweep
 from references import references
 from remains import libraries, notes, settings_of
-from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, update
+from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, shield, update
 from repository import git, unmerged
 
 SAMPLES = {"auth": "accounts"}
@@ -38,6 +38,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--sample", action="store_true", help="with --add: copy what is missing of its sample, too")
     parser.add_argument("--yes", action="store_true", help="with --remove: even files of ours that you have edited")
     options = parser.parse_args(arguments)
+    shield()
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         if options.add is not None:

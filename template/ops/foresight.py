@@ -13,7 +13,7 @@ import copier
 from copies import tell
 from remains import settings_of
 from rendering import ANSWERS, listed, read_answers, rendered, template_in_use
-from repository import git
+from repository import NO_HOOKS, git
 
 
 @dataclass(frozen=True)
@@ -67,8 +67,8 @@ def _worktree() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "tree")
         try:
-            git("worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
-            yield (whole / git("rev-parse", "--show-prefix").strip()).resolve()
+            git(*NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
+            yield (whole / git("rev-parse", "--show-prefix").removesuffix("\n")).resolve()
         finally:
             # Nothing is pruned: somebody's worktree may lie on a disk that is away.
             remove = ["git", "worktree", "remove", "--force", "--force", str(whole)]

@@ -6,7 +6,11 @@ from copies import NotDoneError
 from rendering import read_answers
 
 # What is looked at there before anything is taken away.
-ELSEWHERE = {"features": "make feature ADD=… or REMOVE=…", "ejected": "make eject FILE=… REASON=…"}
+ELSEWHERE = {
+    "features": "make feature ADD=… or REMOVE=…",
+    "ejected": "make eject FILE=… REASON=…",
+    "dependency_cutoff": "exclude-newer in pyproject.toml, which is yours",
+}
 
 
 def changed_answers(given: Sequence[str]) -> dict[str, str]:

@@ -1,10 +1,14 @@
 """What Copier does for ops/feature.py: reads the answers, renders the service elsewhere, updates it. Needs Copier."""
 
+import os
 import re
 import shutil
+import signal
 import subprocess
+import sys
 import tempfile
-from collections.abc import Iterator
+import warnings
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -13,12 +17,17 @@ import copier
 import yaml
 from copies import NotDoneError, tell
 from leaving import OURS
+from plumbum import local
 from repository import git
 
 # As copier.yml orders them: so the answer is the same, however often one came and went.
 FEATURES = ("auth", "rate_limit")
 ANSWERS = Path(".copier-answers.yml")
 MARKER = "<<<<<<< before updating"
+# Where git itself starts this, in a hook or a rebase, they name another folder than the one that is meant.
+CALLERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
+# Set otherwise, files are not seen that an update would overwrite, and edits are not merged.
+SETTINGS = {"status.showUntrackedFiles": "normal", "apply.whitespace": "nowarn"}
 
 
 def read_answers(feature: str | None = None) -> dict[str, Any]:
@@ -35,11 +44,14 @@ def read_answers(feature: str | None = None) -> dict[str, Any]:
     try:
         answers = yaml.safe_load(ANSWERS.read_text("utf-8"))
         features = answers.setdefault("features", [])  # the first releases asked for none
-        is_whole = {"_commit", "_src_path"} <= answers.keys() and set(features) <= set(FEATURES)
+        is_whole = isinstance(answers["_commit"], str) and isinstance(answers["_src_path"], str)
+        is_whole &= isinstance(answers.get("ejected") or {}, dict) and set(features) <= set(FEATURES)
     except (yaml.YAMLError, ValueError, TypeError, AttributeError, KeyError):
         is_whole = False
     if not is_whole:
-        raise NotDoneError(f"{where} lacks _src_path or _commit, or names unknown features: see updating.md", 2)
+        raise NotDoneError(
+            f"{where} cannot be read, lacks _src_path or _commit, or names unknown features: see updating.md", 2
+        )
     return dict(answers)
 
 
@@ -57,10 +69,26 @@ def require_committed() -> None:
 
 def require_settled() -> None:
     """Raise NotDoneError where an earlier update's markers were committed: another would nest its own in them."""
-    done = subprocess.run(["git", "grep", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False)
+    done = subprocess.run(
+        ["git", "grep", "-G", "--no-color", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False
+    )
     if done.stdout:
         found = ", ".join(done.stdout.split("\n")[:-1])
         raise NotDoneError(f"markers of an earlier update stand in {found}; settle them as updating.md says", 2)
+
+
+def shield() -> None:
+    """Keep what the caller set of git from deciding what an update sees, and let names of any bytes be printed."""
+    for name in CALLERS:
+        os.environ.pop(name, None)
+    count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
+    os.environ["GIT_CONFIG_COUNT"] = str(count + len(SETTINGS))
+    for number, (name, value) in enumerate(SETTINGS.items(), count):
+        os.environ |= {f"GIT_CONFIG_KEY_{number}": name, f"GIT_CONFIG_VALUE_{number}": value}
+    local.env.clear()  # what Copier starts, plumbum does, with variables of its own
+    local.env.update(os.environ)
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")
 
 
 @contextmanager
@@ -68,12 +96,32 @@ def template_in_use() -> Iterator[None]:
     """Tell in one line what Copier could not do; its own words may hold a password of the address."""
     try:
         yield
+    except UnicodeDecodeError as error:
+        told = error.object[:200].decode("utf-8", "backslashreplace")
+        raise NotDoneError(f"Copier reads UTF-8 alone; expected no file called otherwise, found {told}", 2) from error
     except Exception as error:  # Copier and git fail in many ways
         words = re.sub(r"://[^/@\s]*@", "://…@", (str(error).strip().splitlines() or [type(error).__name__])[-1])
-        raise NotDoneError(
-            f"Copier failed: {words.strip(' |')[:300]}; expected at _src_path of {ANSWERS} the template with its git "
-            "history, and in it _commit; git status must be clean before another try"
-        ) from error
+        expected = (
+            f"; expected at _src_path of {ANSWERS} the template with its git history, and in it _commit; git status "
+            "must be clean before another try"
+        )
+        is_answer = words.startswith(("Invalid choice", "Validation error"))
+        raise NotDoneError(f"Copier failed: {words.strip(' |')[:300]}{'' if is_answer else expected}") from error
+
+
+def ended(do: Callable[[], int]) -> int:
+    """Do it, and return the exit code; what kept it from being done is one line."""
+    shield()
+    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the scratch worktree would stay
+    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
+    try:
+        return do()
+    except subprocess.CalledProcessError as error:
+        words = (error.stderr or b"").decode(errors="replace").strip().splitlines()
+        print(f"not done: {words[0] if words else error}", file=sys.stderr)
+    except (NotDoneError, OSError, KeyboardInterrupt) as error:
+        print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
+    return 2
 
 
 @contextmanager

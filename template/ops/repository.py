@@ -1,7 +1,11 @@
 """What git says of this folder. Standard library and git only."""
 
+import os
 import subprocess
 from collections.abc import Callable
+
+# For what checks out or commits: a hook of somebody's would stop it half way.
+NO_HOOKS = ("-c", f"core.hooksPath={os.devnull}")
 
 
 def git(*arguments: str) -> str:

@@ -14,36 +14,20 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from pathlib import Path
 
 import copier
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
 from new_answers import changed_answers
-from rendering import read_answers, require_committed, require_settled, template_in_use
-from repository import git, unmerged
+from rendering import ended, read_answers, require_committed, require_settled, template_in_use
+from repository import NO_HOOKS, git, unmerged
 from template_notes import notes
-from update_proposal import branch_for, commit, ended, identity, locked, newest
+from update_proposal import branch_for, commit, locked, newest
+from update_undo import Begun, head, here, undo
 
-STATE = Path("var/update.json")
 GATES = ("setup", "check", "test")
 NOTHING = "this service has the newest release of its template"
 BACK = "make update ARGS=--undo brings back what was"
-
-
-@dataclass(frozen=True)
-class Begun:
-    """An update that is under way or was made: its branch, and where it began."""
-
-    branch: str
-    here: str
-    start: str
-
-    def save(self) -> None:
-        """Write it down before anything is changed."""
-        STATE.parent.mkdir(exist_ok=True)
-        STATE.write_text(json.dumps(vars(self)) + "\n", encoding="utf-8")
 
 
 def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
@@ -58,7 +42,9 @@ def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
     ):
         for one in told:
             print(f"{word}: {one}")
-    print("\n".join(notes(before, after)))
+    for one in notes(before, after):
+        print(one)
+    sys.stdout.flush()  # what is told from here on is told at once
 
 
 def _versions(data: Mapping[str, str]) -> tuple[str, str] | None:
@@ -100,29 +86,31 @@ def update(data: Mapping[str, str], *, anyway: bool) -> int:
         print(NOTHING)
         return 0
     before, after = versions
-    branch = branch_for(after)
-    if git("branch", "--list", branch):
-        raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
+    branch = _unused(branch_for(after))
     seen = foresee(data)
     show(before, after, seen, is_whole=False)
     if seen.losses and not anyway:
         told = "not done: the update would lose work of yours; put it elsewhere (updating.md), or ARGS=--anyway"
         print(told, file=sys.stderr)
         return 1
+    begun = Begun(branch, here(), head())
+    _unused(branch)  # that took a while: another update may have begun, and where that began must stay written down
     try:
-        return _apply(Begun(branch, _here(), git("rev-parse", "HEAD").strip()), data, before, after)
+        return _apply(begun, data, before, after)
     except BaseException:
         print(BACK, file=sys.stderr)
         raise
 
 
-def _here() -> str:
-    return git("rev-parse", "--abbrev-ref", "HEAD").strip()
+def _unused(branch: str) -> str:
+    if git("branch", "--list", branch):
+        raise NotDoneError(f"the branch {branch} is there; expected none: git switch {branch}, or delete it", 2)
+    return branch
 
 
 def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> int:
     begun.save()
-    git("switch", "--quiet", "--create", begun.branch)
+    git(*NO_HOOKS, "switch", "--quiet", "--create", begun.branch)
     tell(f"updating from {before} to {after}, on the branch {begun.branch}")
     with template_in_use():
         copier.run_update(data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
@@ -135,42 +123,12 @@ def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> in
         return 1
     git("add", "--all", ".")
     commit(" ".join([f"build: update the chassis to {after}", *(f"{name}={value}" for name, value in data.items())]))
-    for target in GATES:
+    for target in GATES:  # make hands on what it was given, and ARGS were for this program
         tell(f"make {target}")
-        if subprocess.run(["make", target], check=False).returncode:
+        if subprocess.run(["make", target, "ARGS="], check=False).returncode:
             print(f"make {target} failed on the branch {begun.branch}; mend it there, or {BACK}", file=sys.stderr)
             return 1
     print(f"updated: the branch {begun.branch} is checked out and good; merge it, or {BACK}")
-    return 0
-
-
-def undo() -> int:
-    """Check out what was before, as it was; what was done since stays in a stash.
-
-    Raises:
-        NotDoneError: no update was begun, or something else is checked out.
-    """
-    try:
-        begun = Begun(**json.loads(STATE.read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError):
-        raise NotDoneError(f"no update to take back: {STATE} does not say where one began", 2) from None
-    here = _here()
-    if here not in (begun.branch, begun.here):
-        raise NotDoneError(f"{here} is checked out; expected {begun.branch}, as the update left it", 2)
-    if here == begun.branch:
-        if found := unmerged():  # git stashes no unmerged file
-            git("add", "--", *found)
-        if git("status", "--porcelain"):
-            git(*identity(), "stash", "push", "--quiet", "--include-untracked", "--message", f"undone: {begun.branch}")
-            print("what was not committed is kept: git stash list")
-        git("switch", "--quiet", *(("--detach", begun.start) if begun.here == "HEAD" else (begun.here,)))
-    if git("branch", "--list", begun.branch):
-        last = git("rev-parse", begun.branch).strip()
-        git("branch", "--quiet", "--delete", "--force", begun.branch)
-        print(f"the branch {begun.branch} is gone; its last commit was {last[:12]}")
-    STATE.unlink()
-    where = begun.start[:12] if begun.here == "HEAD" else begun.here
-    print(f"as before: {where}; make setup installs what it asks for")
     return 0
 
 

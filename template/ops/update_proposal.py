@@ -12,15 +12,14 @@ import os
 import re
 import subprocess
 import sys
-import warnings
-from collections.abc import Callable, Collection
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
 from copies import NotDoneError
 from foresight import updated
-from rendering import require_committed, template_in_use
-from repository import git
+from rendering import ended, require_committed, template_in_use
+from repository import NO_HOOKS, git
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -85,7 +84,7 @@ def newest() -> tuple[str, str] | None:
 
 def branch_for(after: str) -> str:
     """The branch of the update to a release; a service that is a part of a repository has its folder's name in it."""
-    folder = re.sub(r"[^\w-]+", "-", git("rev-parse", "--show-prefix").strip()).strip("-")
+    folder = re.sub(r"[^\w-]+", "-", git("rev-parse", "--show-prefix")).strip("-")
     return f"chassis-update-{after}{f'-{folder}' if folder else ''}"
 
 
@@ -106,9 +105,9 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         print(f"proposed already: the branch {branch}")
         return None
     git("add", "--update", "--", ".")  # changes nothing, and fails where another git is at work
-    here = git("rev-parse", "--abbrev-ref", "HEAD").strip()
+    here = git("branch", "--show-current").strip()
     start = git("rev-parse", "HEAD").strip()
-    git("switch", "--quiet", "--create", branch)
+    git(*NO_HOOKS, "switch", "--quiet", "--create", branch)
     try:
         proposal = proposed(branch, before, after)
         commit(proposal.title, proposal.page())
@@ -126,7 +125,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
 
 
 def _back(here: str, start: str) -> None:
-    git("switch", "--quiet", *(("--detach", start) if here == "HEAD" else (here,)))
+    git(*NO_HOOKS, "switch", "--quiet", *((here,) if here else ("--detach", start)))
 
 
 def proposed(branch: str, before: str, after: str) -> Proposal:
@@ -165,7 +164,7 @@ def identity() -> tuple[str, ...]:
 def commit(*messages: str) -> None:
     """Commit all that is staged of this folder."""
     words = [word for message in messages for word in ("--message", message)]
-    git(*identity(), "commit", "--quiet", "--no-verify", *words, "--", ".")
+    git(*NO_HOOKS, *identity(), "commit", "--quiet", "--no-verify", *words, "--", ".")
 
 
 def main() -> int:
@@ -181,19 +180,6 @@ def main() -> int:
         print(f"uv.lock: {proposal.lock}", file=sys.stderr)
     print(f"proposed: the branch {proposal.branch}, {len(proposal.changed)} files; {PAGE} says which")
     return 0 if proposal.is_clean else 1
-
-
-def ended(do: Callable[[], int]) -> int:
-    """Do it, and return the exit code; what kept it from being done is one line."""
-    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
-    try:
-        return do()
-    except subprocess.CalledProcessError as error:
-        words = (error.stderr or b"").decode(errors="replace").strip().splitlines()
-        print(f"not done: {words[0] if words else error}", file=sys.stderr)
-    except (NotDoneError, OSError, KeyboardInterrupt) as error:
-        print(f"not done: {'interrupted' if isinstance(error, KeyboardInterrupt) else error}", file=sys.stderr)
-    return 2
 
 
 if __name__ == "__main__":

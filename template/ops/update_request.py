@@ -14,8 +14,9 @@ from dataclasses import dataclass
 from urllib.parse import urlsplit
 
 from copies import NotDoneError
+from rendering import ended
 from repository import git
-from update_proposal import PAGE, Proposal, ended, propose
+from update_proposal import PAGE, Proposal, propose
 
 TOKENS = ("CHASSIS_UPDATE_TOKEN", "GH_TOKEN", "GITHUB_TOKEN", "CI_JOB_TOKEN")
 

@@ -13,9 +13,9 @@ import subprocess
 import sys
 
 from copies import NotDoneError
-from rendering import require_committed
+from rendering import ended, require_committed
 from repository import git
-from update_proposal import branch_for, commit, ended, newest, proposed
+from update_proposal import branch_for, commit, newest, proposed
 
 
 def update(*, anyway: bool) -> int:

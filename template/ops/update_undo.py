@@ -1,0 +1,70 @@
+"""Where an update began, and the way back to it. Needs Copier."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from copies import NotDoneError
+from repository import NO_HOOKS, git, unmerged
+from update_proposal import identity
+
+STATE = Path("var/update.json")
+
+
+@dataclass(frozen=True)
+class Begun:
+    """An update that is under way or was made: its branch, and where it began."""
+
+    branch: str
+    here: str
+    start: str
+
+    def save(self) -> None:
+        """Write it down before anything is changed."""
+        STATE.parent.mkdir(exist_ok=True)
+        STATE.write_text(json.dumps(vars(self)) + "\n", encoding="utf-8")
+
+
+def here() -> str:
+    """The branch that is checked out, or HEAD where none is."""
+    return git("branch", "--show-current").strip() or "HEAD"
+
+
+def head() -> str:
+    """The commit that is checked out."""
+    return git("rev-parse", "HEAD").strip()
+
+
+def undo() -> int:
+    """Check out what was before, as it was; what was done since stays in a stash.
+
+    Raises:
+        NotDoneError: no update was begun, or something else is checked out.
+    """
+    try:
+        begun = Begun(**json.loads(STATE.read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError):
+        raise NotDoneError(f"no update to take back: {STATE} does not say where one began", 2) from None
+    now = here()
+    if now not in (begun.branch, begun.here):
+        raise NotDoneError(f"{now} is checked out; expected {begun.branch}, as the update left it", 2)
+    is_elsewhere = now != begun.branch and head() != begun.start
+    if is_elsewhere and not git("branch", "--list", "--no-merged", "HEAD", begun.branch):
+        raise NotDoneError(f"{now} has the update by now, or {begun.branch} is gone; git revert takes back a merge", 2)
+    if now == begun.branch:
+        if found := unmerged():  # git stashes no unmerged file
+            git("add", "--", *found)
+        if git("status", "--porcelain", "--", "."):
+            message = ("--message", f"undone: {begun.branch}")
+            git(*identity(), "stash", "push", "--quiet", "--include-untracked", *message, "--", ".")
+            print("what was not committed is kept: git stash list")
+        git(*NO_HOOKS, "switch", "--quiet", *(("--detach", begun.start) if begun.here == "HEAD" else (begun.here,)))
+    if git("branch", "--list", begun.branch):
+        last = git("rev-parse", begun.branch).strip()
+        git("branch", "--quiet", "--delete", "--force", begun.branch)
+        print(f"the branch {begun.branch} is gone; its last commit was {last[:12]}")
+    STATE.unlink()
+    where = head()[:12] if begun.here == "HEAD" else begun.here
+    told = "as before" if head() == begun.start else "with what was committed there since"
+    print(f"{told}: {where}; make setup installs what it asks for")
+    return 0
