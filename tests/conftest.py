@@ -177,6 +177,13 @@ def installed(render: Render, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
+@pytest.fixture(scope="session")
+def update_tools() -> None:
+    """Skip what updates a service by its own programs where one that they start is missing."""
+    for name in ("git", "make", "uv"):
+        require(name)
+
+
 @pytest.fixture
 def own_template(template: Path, tmp_path: Path) -> Path:
     """Return a template of the test's own, at release 1.0.0, which it may change and release again."""

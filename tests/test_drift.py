@@ -7,14 +7,9 @@ from pathlib import Path
 
 import pytest
 from conftest import commit_all, git, make, release, update_service
-from tools import require
 from updating import lessen
 
-
-@pytest.fixture(autouse=True)
-def _tools() -> None:
-    for name in ("git", "make", "uv"):
-        require(name)
+pytestmark = pytest.mark.usefixtures("update_tools")
 
 
 @pytest.fixture

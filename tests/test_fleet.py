@@ -44,10 +44,7 @@ WAITS = "gate:\n\t@touch '{0}/runs'; until test -e '{0}/go'; do sleep 0.1; done\
 Fleet = Callable[..., subprocess.CompletedProcess[str]]
 
 
-@pytest.fixture(autouse=True)
-def _tools() -> None:
-    for name in ("git", "make", "uv"):
-        require(name)
+pytestmark = pytest.mark.usefixtures("update_tools")
 
 
 @pytest.fixture

@@ -3,12 +3,12 @@
 from pathlib import Path
 
 import copier
+import pytest
 import yaml
 from conftest import commit_all, git, make, release
 from grown import GROWTH
 from ownership import owner_of
 from test_drift import edit
-from tools import require
 from updating import NEWEST, VERSIONS, other_than, owners_at, released, unmerged
 
 EJECTED = "ops/health.py"
@@ -47,10 +47,9 @@ def step(service: Path, template: Path, before: str, after: str) -> None:
         commit_all(service, f"build: update the chassis to {after}")
 
 
+@pytest.mark.usefixtures("update_tools")
 def test_grown_service_comes_through_every_release(tmp_path: Path) -> None:
     """From the first release to one not out yet: nothing to settle, ours as rendered but for what is ejected."""
-    for name in ("git", "make", "uv"):
-        require(name)
     assert list(GROWTH) == VERSIONS
     assert sum(map(len, GROWTH.values())) + 1 == 21  # twenty, and the ejection
     template = released(tmp_path / "plumbline")

@@ -11,12 +11,12 @@ import pytest
 from conftest import ROOT, Render, commit_all, copy_service, git, release
 from rendered import files
 from test_drift import edit, run
-from tools import require
 from updating import lessen
 
 PAGE = ROOT / "template/docs/chassis/updating.md"
 PICTURE = bytes(range(256))
 OURS = "the team was here"
+pytestmark = pytest.mark.usefixtures("update_tools")
 
 
 @dataclass(frozen=True)
@@ -64,8 +64,6 @@ def work(service: Path) -> None:
 @pytest.fixture(scope="module")
 def updated(template: Path, tmp_path_factory: pytest.TempPathFactory) -> Updated:
     """Return the service after `make update` refused, and its copy after Copier's own update."""
-    for name in ("git", "make", "uv"):
-        require(name)
     folder = tmp_path_factory.mktemp("losses")
     own = shutil.copytree(template, folder / "template", symlinks=True)
     prepare(own)

@@ -11,7 +11,6 @@ import pytest
 from conftest import ROOT, Render, commit_all, copy_service, git, make
 from rendered import files, text
 from test_features import CHOICES, MARKERS
-from tools import require
 
 OWNERS = ownership.load_owners()
 # The part of a service's own suite that asks over the socket and reads imports.
@@ -39,10 +38,7 @@ async def list_prices(_who: MayAsk) -> list[int]:
 '''
 
 
-@pytest.fixture(scope="module", autouse=True)
-def _tools() -> None:
-    for name in ("git", "make", "uv"):
-        require(name)
+pytestmark = pytest.mark.usefixtures("update_tools")
 
 
 def edit(path: Path, old: str, new: str) -> None:

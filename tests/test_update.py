@@ -25,10 +25,7 @@ manual = ["Look at your alerts."]
 """
 
 
-@pytest.fixture(autouse=True)
-def _tools() -> None:
-    for name in ("git", "make", "uv"):
-        require(name)
+pytestmark = pytest.mark.usefixtures("update_tools")
 
 
 @pytest.fixture

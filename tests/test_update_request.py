@@ -24,10 +24,7 @@ exit {status}
 """
 
 
-@pytest.fixture(autouse=True)
-def _tools() -> None:
-    for name in ("git", "make", "uv"):
-        require(name)
+pytestmark = pytest.mark.usefixtures("update_tools")
 
 
 @pytest.fixture

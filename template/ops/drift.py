@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copies import NotDoneError
-from leaving import OURS
+from leaving import OURS, plain
 from references import OUR_FILES, SHARED
 from rendering import ANSWERS, listed, read_answers, rendered, shield
 from repository import git
@@ -65,7 +65,7 @@ def _zones(path: Path) -> bytes | None:
 
 
 def _text(path: Path) -> bytes | None:
-    return path.read_bytes().replace(b"\r\n", b"\n") if path.is_file() else None
+    return plain(path.read_bytes()) if path.is_file() else None
 
 
 def _diff(path: str, was: bytes, now: bytes) -> str:

@@ -11,6 +11,7 @@ from types import MappingProxyType
 
 import copier
 from copies import tell
+from leaving import plain
 from remains import settings_of
 from rendering import ANSWERS, listed, read_answers, rendered, template_in_use
 from repository import NO_HOOKS, git
@@ -92,7 +93,7 @@ def _losses(before: dict[str, bytes], fresh: Path, there: Path, conflicts: set[s
     """What the team changed since its release, and would find no more: whole files, pictures, lines."""
     for path, held in before.items():
         released = (fresh / path).read_bytes() if (fresh / path).is_file() else b""
-        if path == str(ANSWERS) or _plain(held) == _plain(released):
+        if path == str(ANSWERS) or plain(held) == plain(released):
             continue
         after = (there / path).read_bytes() if (there / path).is_file() else None
         if after is None:
@@ -107,10 +108,6 @@ def _losses(before: dict[str, bytes], fresh: Path, there: Path, conflicts: set[s
             yield f"{path}, which you deleted, would come back"
 
 
-def _plain(text: bytes) -> bytes:
-    return text.replace(b"\r\n", b"\n")
-
-
 def _lost_lines(held: bytes, released: bytes, after: bytes) -> int:
-    lines, was, now = (Counter(_plain(text).splitlines()) for text in (held, released, after))
+    lines, was, now = (Counter(plain(text).splitlines()) for text in (held, released, after))
     return ((lines - was) - now).total()

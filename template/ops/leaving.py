@@ -24,11 +24,12 @@ def modules(paths: Iterable[str]) -> set[str]:
 def edited(leaving: Iterable[str], original: Path) -> list[str]:
     """Those of our leaving files that somebody has changed since they were rendered."""
     here = (path for path in sorted(leaving) if path.startswith(OURS) and Path(path).is_file())
-    return [path for path in here if _text(Path(path)) != _text(original / path)]
+    return [path for path in here if plain(Path(path).read_bytes()) != plain((original / path).read_bytes())]
 
 
-def _text(path: Path) -> bytes:
-    return path.read_bytes().replace(b"\r\n", b"\n")  # git may have checked it out with the line ends of its system
+def plain(text: bytes) -> bytes:
+    """A text as it was rendered: git may have checked it out with the line ends of its system."""
+    return text.replace(b"\r\n", b"\n")
 
 
 def sweep(leaving: Iterable[str]) -> None:
