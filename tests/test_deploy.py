@@ -311,7 +311,7 @@ SOAKED = [pytest.param(number, marks=pytest.mark.soak) for number in (signal.SIG
 def test_interrupted_deployment_is_taken_back_at_once(deployed: Deployed, number: signal.Signals) -> None:
     """Ctrl-C, a stop, a terminal that goes away: it is as it was before, and recorded as failed."""
     before, state = deployed.ready(), deployed.state()
-    deployed.commit("2.0.0")
+    deployed.commit(f"2.0.{number}")
     with deployed.start("deploy") as program:
         for line in program.stdout:
             if line.startswith("migrate"):

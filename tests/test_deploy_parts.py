@@ -251,6 +251,21 @@ def test_what_was_killed_while_another_was_deployed_is_started_again(monkeypatch
     assert started == ["green", "proxy"]
 
 
+def test_release_that_a_rollback_left_is_kept_by_a_deployment_that_fails() -> None:
+    """`make rollback TO=…` can go back to it until another deployment is good; what was not good is forgotten."""
+    left = Release("20260102T000000.000Z-0a0a0a0a", "1.1.0", "HEAD")
+    newer = Release("20260103T000000.000Z-0b0b0b0b", "1.2.0", "HEAD")
+    known = {RELEASE.id: RELEASE, left.id: left}
+    whole = switching.Switching(_Nothing(), State("blue", {"blue": RELEASE.id, "green": None}, known, [RELEASE.id]), "")
+    for release, verb in ((newer, "deploy"), (left, "rollback")):
+        with pytest.raises(NotDeployedError), whole.work(verb, "green", release):
+            raise NotDeployedError("refused")
+        assert (list(load().releases), load().work) == ([RELEASE.id, left.id], None)
+    with whole.work("deploy", "green", newer):
+        pass
+    assert list(load().releases) == [RELEASE.id, newer.id]
+
+
 def test_signals_that_come_together_are_one_stop(capfd: pytest.CaptureFixture[str]) -> None:
     """Ctrl-C twice, or a stop and a terminal that goes away: it is taken back once, and Python says nothing of it."""
     for each in switching.ENDS:

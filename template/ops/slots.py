@@ -59,6 +59,12 @@ class State:
         self.active, self.good, self.work = slot, good[-KEEP:], None
         self.releases = {name: one for name, one in self.releases.items() if name in {*self.good, *self.slots.values()}}
 
+    def as_before(self) -> None:
+        """Nothing is under way any more; a release that was to be deployed is forgotten, and no other."""
+        if self.work and self.work.verb == "deploy":
+            self.releases.pop(self.work.release, None)
+        self.work = None
+
     def save(self) -> None:
         """Write it, whole or not at all.
 

@@ -81,7 +81,7 @@ class Switching:
     def take_back(self, work: Work) -> None:
         """Make it as it was: requests to the slot that had them, and in the other what ran there."""
         self.requests_back()
-        active, kept = self.state.active, self.state.of(work.slot)
+        kept = self.state.of(work.slot)
         if not (kept and is_ready(self.driver.url(work.slot), kept)):
             self.driver.stop(work.slot)
             if kept:
@@ -90,7 +90,7 @@ class Switching:
                 except NotDeployedError as error:
                     self.state.slots[work.slot] = None
                     say(f"{kept.told} is no longer warm: {error}")
-        self.state.now_active(active, self.state.good)
+        self.state.as_before()
         self._revive()
         self.state.save()
         releases.remove_all_but(self.state.releases, self.driver.forget)
