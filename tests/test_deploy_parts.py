@@ -68,6 +68,21 @@ def test_process_of_a_release_is_found_where_var_is_a_link(folder: Path, tmp_pat
         assert process.number_in(Path("var/deploy/blue.pid"), process.SERVE) == one.pid
 
 
+def test_process_that_ends_while_it_is_looked_at_is_none(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """It was listed and has no folder any more: nothing runs, and to end it is no mistake."""
+    ps = folder / "bin/ps"
+    ps.parent.mkdir()
+    dies = 'for pid; do :; done; kill -9 "$pid"; while readlink "/proc/$pid/cwd" >/dev/null; do :; done'
+    ps.write_text(f'#!/bin/sh\necho "{" ".join(process.SERVE)}"\n{dies}\n')
+    ps.chmod(0o755)
+    monkeypatch.setenv("PATH", f"{ps.parent}:{os.environ['PATH']}")
+    with running(SLEEPS, folder) as one:
+        Path("var/deploy/blue.pid").write_text(str(one.pid))
+        assert process.number_in(Path("var/deploy/blue.pid"), process.SERVE) is None
+        one.wait()
+        assert process.end(one.pid, lambda: False, 1.0) == "stopped"
+
+
 def test_stopped_process_takes_its_children_with_it(folder: Path) -> None:
     """A child that lived on would keep the slot's port, and no release could be started there again."""
     with running(["sh", "-c", 'sleep 600 & echo $!; trap "exit 0" TERM; wait'], folder) as one:

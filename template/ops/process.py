@@ -37,8 +37,11 @@ def number_in(path: Path, words: tuple[str, ...]) -> int | None:
         command = subprocess.run(asked, capture_output=True, text=True, check=False)
     except (OSError, ValueError):
         return None
-    cwd = Path(f"/proc/{pid}/cwd")
-    is_here = not cwd.exists() or any(cwd.resolve().is_relative_to(one.resolve()) for one in (Path(), PID.parent))
+    try:
+        cwd = Path(f"/proc/{pid}/cwd").readlink()
+        is_here = any(cwd.is_relative_to(one.resolve()) for one in (Path(), PID.parent))
+    except (FileNotFoundError, ProcessLookupError):
+        is_here = not Path("/proc/self").exists()  # else it ended a moment ago
     return pid if is_here and " ".join(words) in command.stdout and "<defunct>" not in command.stdout else None
 
 
@@ -50,12 +53,14 @@ def running() -> int | None:
 def end(pid: int, is_there: Callable[[], bool], seconds: float) -> str:
     """End a process and say how; it is killed where that takes longer, and with it whatever it started."""
     word, until = "stopped", time.monotonic() + seconds
-    os.kill(pid, signal.SIGTERM)
-    os.kill(pid, signal.SIGCONT)  # one that is held can end, too
+    with suppress(ProcessLookupError):  # it ended a moment ago
+        os.kill(pid, signal.SIGTERM)
+        os.kill(pid, signal.SIGCONT)  # one that is held can end, too
     while is_there():
         if time.monotonic() > until:
             word, until = "killed, as it did not end", time.monotonic() + GRACE_SECONDS
-            os.kill(pid, signal.SIGKILL)
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
         time.sleep(PAUSE_SECONDS)
     with suppress(ProcessLookupError, PermissionError):  # a child that lives on would keep the port
         os.killpg(pid, signal.SIGKILL)
