@@ -446,10 +446,27 @@ def test_program_that_is_ended_takes_back_what_it_began(
             if line.endswith("  begun\n"):
                 send(process, number)
                 break
-        said = process.communicate(timeout=10)[0]
+        said = process.communicate(timeout=60)[0]
     os.close(person), os.close(terminal)
     assert (process.returncode, (folder / "box").exists()) == (1, False), said
     assert said.endswith("not done; taken back\n")
+
+
+def test_step_that_loses_a_signal_is_interrupted_again(folder: Path) -> None:
+    """As dash does between vfork and exec: the program it starts never hears of it."""
+    lose = (
+        "import signal, time; signal.signal(2, lambda *_: signal.signal(2, signal.SIG_DFL)); print('begun', flush=True)"
+    )
+    edit(folder, "$ make boxes", f'$ python3 -c "{lose}; [time.sleep(1) for _ in range(600)]"')
+    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box", "--yes"]
+    with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
+        for line in process.stdout or ():
+            if line.endswith("  begun\n"):
+                process.send_signal(signal.SIGTERM)
+                break
+        said = process.communicate(timeout=60)[0]
+    assert (process.returncode, (folder / "box").exists()) == (1, False), said
+    assert said.endswith("\nnot done; taken back\n")
 
 
 def test_what_a_step_leaves_running_does_not_hold_it(folder: Path) -> None:

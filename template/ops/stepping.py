@@ -23,40 +23,47 @@ JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
 INTERRUPTED = 130
 WAIT_SECONDS = 0.2  # until what was signalled is noticed, at the latest
+AGAIN_SECONDS = 5.0  # until a step that goes on is interrupted once more
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_WORDS_SECONDS = 2.0  # to read what an ended command has printed, if others keep its output open
 
 
 @contextmanager
-def _signals_held() -> Iterator[Callable[[], None]]:
-    """Keep what would end this program until the function given is called: a command that runs is known by then."""
+def _signals_held() -> Iterator[list[int]]:
+    """Keep what would end this program in the list given, and raise it behind the block; what is ignored stays so."""
     came: list[int] = []
-    before = {name: signal.signal(name, lambda number, _: came.append(number)) for name in ENDS}
+    before = {name: signal.getsignal(name) for name in ENDS}
 
-    def let_through() -> None:
-        while before:
-            signal.signal(*before.popitem())
-        while came:
-            signal.raise_signal(came.pop(0))
+    def keep(number: int, _: object) -> None:
+        came.extend([number] if before[number] is not signal.SIG_IGN else [])
 
+    for name in ENDS:
+        signal.signal(name, keep)
     try:
-        yield let_through
+        yield came
     finally:
-        let_through()
+        for name, handler in before.items():
+            signal.signal(name, handler)
+        for number in came:
+            with suppress(KeyboardInterrupt):  # the step has ended by it
+                signal.raise_signal(number)
 
 
-def _status(process: subprocess.Popen[str], seconds: float | None = None) -> int:
+def _status(process: subprocess.Popen[str], seconds: float | None, came: list[int]) -> int:
     """Wait for a command and return its exit status; one that takes longer than `seconds` is killed.
 
-    In short pieces: a signal that another thread takes, or that comes just before the wait, does not end a wait.
+    Its group is interrupted by each signal that came, and every few seconds again until it ends: a shell that is just
+    starting a program may lose one (dash, between vfork and exec).
     """
-    begun = time.monotonic()
+    begun, heard, again = time.monotonic(), 0, 0.0
     while True:
-        try:
+        with suppress(subprocess.TimeoutExpired):  # in short pieces: no signal is missed, whichever thread takes it
             return process.wait(timeout=WAIT_SECONDS)
-        except subprocess.TimeoutExpired:
-            if seconds and time.monotonic() - begun > seconds:
-                os.killpg(process.pid, signal.SIGKILL)
+        if len(came) > heard or (came and time.monotonic() > again):
+            heard, again = len(came), time.monotonic() + AGAIN_SECONDS
+            os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
+        if seconds and time.monotonic() - begun > seconds:
+            os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -153,7 +160,7 @@ class Run:
                 say("  " + self._masked(line).removesuffix("\n"))
                 lines.append(line)
 
-        with _signals_held() as let_through:
+        with _signals_held() as came:
             process = subprocess.Popen(
                 ["sh", "-c", text], env={**environment_of_operator(), **self.inputs}, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
@@ -161,14 +168,9 @@ class Run:
             # What it leaves in the background may hold its output open for ever.
             listener = threading.Thread(target=listen, daemon=True)
             listener.start()
-            try:
-                let_through()
-                status = _status(process, self.seconds)
-            except KeyboardInterrupt:
-                os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
-                status = _status(process) and INTERRUPTED
+            status = _status(process, self.seconds, came)
         listener.join(LAST_WORDS_SECONDS)
-        return status, "".join(lines)
+        return INTERRUPTED if came else status, "".join(lines)
 
     def _masked(self, text: str) -> str:
         secrets = [self.inputs.get(one.name, "") for one in self.procedure.inputs if one.is_secret]
