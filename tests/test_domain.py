@@ -59,7 +59,8 @@ def told(ops: Callable[[str], ModuleType], capsys: pytest.CaptureFixture[str], *
         for name in ("NAME", "ONE", "FIELDS"):
             patch.setenv(f"DOMAIN_{name}", given.get(name.lower(), ""))
         code = ops("domain").main()
-    signal.signal(signal.SIGTERM, signal.SIG_DFL)
+    for each in (signal.SIGTERM, signal.SIGHUP):
+        signal.signal(each, signal.SIG_DFL)
     return code, capsys.readouterr().err
 
 
@@ -154,6 +155,7 @@ def test_name_that_something_has_is_refused(
         ("orders", "order", "Order", "order"),
         ("order_lines", "order_line", "OrderLine", "order_line"),
         ("entries", "entry", "Entry", "entry"),
+        ("movies", "movie", "Movie", "movie"),
         ("addresses", "address", "Address", "address"),
         ("boxes", "box", "Box", "box"),
         ("matches", "match", "Match", "match"),
@@ -435,6 +437,12 @@ def test_new_domain_passes_at_once(installed: Path, tmp_path: Path) -> None:
     assert case["response"]["status"] == 412
     suite = "tests/orders tests/chassis/test_laws.py tests/chassis/test_contract.py"
     passes(service, "check", f"test ARGS=-q -k '(orders or laws or recorded) and not postgresql' {suite}")
+    seed = service / "tests/orders/seed.py"
+    seed.write_text(
+        seed.read_text().replace('"POST", "/orders", json_body=BODY', '"POST", "/orders", json_body=[BODY]')
+    )
+    broken = make(service, "test", "ARGS=-q -x -k 'orders and not postgresql' tests/orders")
+    assert (broken.returncode, "AssertionError: Answer(status=422" in broken.stdout) == (2, True), broken.stdout[-6000:]
 
 
 def test_models_that_wait_for_a_revision_stop_it(installed: Path, tmp_path: Path) -> None:

@@ -23,7 +23,10 @@ _CLASSES = {
 }  # fmt: skip
 _ROOT_PATHS = {"docs", "errors", "health", "livez", "metrics", "readyz"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
-_SINGULARS = (("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", ""), ("s", ""))
+_SINGULARS = (
+    ("ovies", "ovie"), ("ookies", "ookie"), ("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"),
+    ("ss", ""), ("s", ""),
+)  # fmt: skip
 _FORM = "lower-case ASCII letters, digits and single _, at most 40, a letter first"
 
 
