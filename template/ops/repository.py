@@ -18,6 +18,21 @@ def git(*arguments: str) -> str:
     return done.stdout.decode("utf-8", "surrogateescape")
 
 
+def here() -> str:
+    """The branch that is checked out, or HEAD where none is."""
+    return git("branch", "--show-current").strip() or "HEAD"
+
+
+def head() -> str:
+    """The commit that is checked out."""
+    return git("rev-parse", "HEAD").strip()
+
+
+def switch_back(branch: str, start: str) -> None:
+    """Check out what `here` and `head` said before."""
+    git(*NO_HOOKS, "switch", "--quiet", *(("--detach", start) if branch == "HEAD" else (branch,)))
+
+
 def unmerged() -> list[str]:
     """The files below this folder that git could not merge."""
     return [path for path in git("diff", "--name-only", "--relative", "--diff-filter=U", "-z").split("\0") if path]

@@ -20,10 +20,10 @@ from copies import NotDoneError, tell
 from foresight import Foresight, foresee
 from new_answers import changed_answers
 from rendering import ended, read_answers, require_committed, require_settled, template_in_use
-from repository import NO_HOOKS, git, unmerged
+from repository import NO_HOOKS, git, head, here, unmerged
 from template_notes import notes
 from update_proposal import branch_for, commit, locked, newest
-from update_undo import Begun, head, here, undo
+from update_undo import Begun, undo
 
 GATES = ("setup", "check", "test")
 NOTHING = "this service has the newest release of its template"

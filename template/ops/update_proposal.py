@@ -19,7 +19,7 @@ from pathlib import Path
 from copies import NotDoneError
 from foresight import updated
 from rendering import ended, require_committed, template_in_use
-from repository import NO_HOOKS, git
+from repository import NO_HOOKS, git, head, here, switch_back
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -105,8 +105,7 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         print(f"proposed already: the branch {branch}")
         return None
     git("add", "--update", "--", ".")  # changes nothing, and fails where another git is at work
-    here = git("branch", "--show-current").strip()
-    start = git("rev-parse", "HEAD").strip()
+    was, start = here(), head()
     git(*NO_HOOKS, "switch", "--quiet", "--create", branch)
     try:
         proposal = proposed(branch, before, after)
@@ -115,17 +114,13 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         # This folder alone: what else the repository holds may have changes that nobody committed.
         git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
         git("clean", "--quiet", "-d", "--force", "--", ".")
-        _back(here, start)
+        switch_back(was, start)
         git("branch", "--quiet", "--delete", "--force", branch)
         raise
-    _back(here, start)
+    switch_back(was, start)
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(proposal.page(), encoding="utf-8")
     return proposal
-
-
-def _back(here: str, start: str) -> None:
-    git(*NO_HOOKS, "switch", "--quiet", *((here,) if here else ("--detach", start)))
 
 
 def proposed(branch: str, before: str, after: str) -> Proposal:

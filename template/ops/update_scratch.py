@@ -9,12 +9,11 @@ Exit codes: 0 a commit, or nothing to do; 1 conflicts, losses, or no lock that f
 
 import argparse
 import json
-import subprocess
 import sys
 
 from copies import NotDoneError
 from rendering import ended, require_committed
-from repository import git
+from repository import git, head, here
 from update_proposal import branch_for, commit, newest, proposed
 
 
@@ -25,7 +24,7 @@ def update(*, anyway: bool) -> int:
         NotDoneError: it could not be done.
     """
     require_committed()
-    if subprocess.run(["git", "symbolic-ref", "--quiet", "HEAD"], capture_output=True, check=False).returncode == 0:
+    if here() != "HEAD":
         raise NotDoneError("a branch is checked out; expected a detached worktree: git worktree add --detach", 2)
     versions = newest()
     if versions is None:
@@ -39,7 +38,7 @@ def update(*, anyway: bool) -> int:
     made = ""
     if anyway or not proposal.losses:
         commit(proposal.title, proposal.page())
-        made = git("rev-parse", "HEAD").strip()
+        made = head()
     print(json.dumps({**vars(proposal), "commit": made, "is_there": False}))
     return 0 if proposal.is_clean else 1
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copies import NotDoneError
-from repository import NO_HOOKS, git, unmerged
+from repository import git, head, here, switch_back, unmerged
 from update_proposal import identity
 
 STATE = Path("var/update.json")
@@ -23,16 +23,6 @@ class Begun:
         """Write it down before anything is changed."""
         STATE.parent.mkdir(exist_ok=True)
         STATE.write_text(json.dumps(vars(self)) + "\n", encoding="utf-8")
-
-
-def here() -> str:
-    """The branch that is checked out, or HEAD where none is."""
-    return git("branch", "--show-current").strip() or "HEAD"
-
-
-def head() -> str:
-    """The commit that is checked out."""
-    return git("rev-parse", "HEAD").strip()
 
 
 def undo() -> int:
@@ -58,7 +48,7 @@ def undo() -> int:
             message = ("--message", f"undone: {begun.branch}")
             git(*identity(), "stash", "push", "--quiet", "--include-untracked", *message, "--", ".")
             print("what was not committed is kept: git stash list")
-        git(*NO_HOOKS, "switch", "--quiet", *(("--detach", begun.start) if begun.here == "HEAD" else (begun.here,)))
+        switch_back(begun.here, begun.start)
     if git("branch", "--list", begun.branch):
         last = git("rev-parse", begun.branch).strip()
         git("branch", "--quiet", "--delete", "--force", begun.branch)
