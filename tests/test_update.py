@@ -248,6 +248,26 @@ def test_update_killed_at_any_moment_is_taken_back(service: Path, own_template: 
     assert stages == {False, True}
 
 
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_update_that_is_ended_while_it_looks_ahead_leaves_no_worktree(
+    service: Path, own_template: Path, number: int
+) -> None:
+    """Nothing else is changed either; the program ends a moment after make."""
+    newer(own_template)
+    before = whole(service)
+    with subprocess.Popen(
+        ["env", "--default-signal=INT", "make", "update"], cwd=service, env=user_environment(),
+        stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as program:  # fmt: skip
+        while git(service, "worktree", "list").count("\n") < 2:
+            assert program.poll() is None
+            time.sleep(0.01)
+        os.killpg(program.pid, number)
+        assert "not done: interrupted\n" in program.communicate()[1]
+    assert git(service, "worktree", "list").count("\n") == 1
+    assert whole(service) == before
+
+
 def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own_template: Path) -> None:
     """One message, exit code 2, nothing changed; nor is there anything to take back."""
     newer(own_template)
@@ -256,6 +276,38 @@ def test_what_is_not_committed_keeps_an_update_from_beginning(service: Path, own
     assert (code, "not done: not everything is committed" in wrong) == (2, True)
     code, _, wrong = run(service, "update", "ARGS=--undo")
     assert (code, "not done: no update to take back: var/update.json" in wrong) == (2, True)
+
+
+def test_repository_of_somebody_else_is_told_by_git_s_own_words(service: Path) -> None:
+    """As root sees the folder of another user: what is there is not said to be missing."""
+    wrong = run(service, "update", GIT_TEST_ASSUME_DIFFERENT_OWNER="1")[2]
+    assert "not done: git does not hold this service (fatal: detected dubious ownership in repository" in wrong
+
+
+def test_what_stands_in_place_of_a_file_of_ours_is_refused(service: Path, own_template: Path) -> None:
+    """Copier writes through a link and stops at a folder: drift tells it, nothing is changed; ejected, it may stand."""
+    newer(own_template)
+    (service / "health.py").write_bytes((service / "ops/health.py").read_bytes())
+    (service / "ops/health.py").unlink()
+    (service / "ops/health.py").symlink_to("../health.py")
+    commit_all(service, "a link")
+    before = whole(service)
+    assert run(service, "drift", "ARGS=--names")[1].startswith("edited: ops/health.py\n")
+    code, _, wrong = run(service, "update")
+    assert (code, "not done: ops/health.py is a link here; expected the file that is ours" in wrong) == (2, True), wrong
+    assert whole(service) == before
+    assert run(service, "eject", "FILE=ops/health.py", "REASON=shared with another program")[0] == 0
+    commit_all(service, "eject it")
+    (service / "mypy.ini").unlink()
+    (service / "mypy.ini").mkdir()
+    (service / "mypy.ini/own.ini").write_text("")
+    commit_all(service, "a folder")
+    code, _, wrong = run(service, "update")
+    assert (code, "not done: mypy.ini is a folder here; expected the file that is ours" in wrong) == (2, True), wrong
+    git(service, "revert", "--no-edit", "HEAD")
+    assert run(service, "update")[0] == 0
+    assert (service / "ops/health.py").is_symlink()
+    assert (service / "health.py").read_bytes() == before["health.py"]
 
 
 @pytest.mark.parametrize(

@@ -65,6 +65,8 @@ def _zones(path: Path) -> bytes | None:
 
 
 def _text(path: Path) -> bytes | None:
+    if path.is_symlink():  # an update does not see what it leads to
+        return f"a link to {path.readlink()}\n".encode(errors="surrogateescape")
     return plain(path.read_bytes()) if path.is_file() else None
 
 
@@ -91,8 +93,8 @@ def main(arguments: list[str] | None = None) -> int:
         ejected = answers.get("ejected") or {}
         with rendered(answers, answers["features"]) as fresh:
             found = [one for one in drifts(fresh) if one.path not in ejected]
-    except (NotDoneError, OSError, subprocess.CalledProcessError) as error:
-        print(f"not told: {error}", file=sys.stderr)
+    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        print(f"not told: {str(error) or 'interrupted'}", file=sys.stderr)
         return 2
     if options.json:
         print(json.dumps({"release": answers["_commit"], "ejected": ejected, "drift": [vars(one) for one in found]}))

@@ -3,14 +3,15 @@
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import copier
-from copies import tell
+from copies import NotDoneError, tell
+from drift import is_ours
 from leaving import plain
 from remains import settings_of
 from rendering import ANSWERS, listed, read_answers, rendered, template_in_use
@@ -43,11 +44,12 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
     """Update this service, as it is committed, in the folder `there`, and compare; `step` is told before.
 
     Raises:
-        NotDoneError: Copier failed.
+        NotDoneError: Copier failed, or would not see what stands in place of a file of ours.
         subprocess.CalledProcessError: git did.
     """
     answers = read_answers()
     with rendered(answers, answers["features"]) as fresh:
+        _require_files(there, sorted(filter(is_ours, listed(fresh) - set(answers.get("ejected") or ()))))
         tell(step)
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
         was = settings_of(there)
@@ -60,6 +62,14 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
     return Foresight(
         tuple(sorted(changed)), tuple(sorted(conflicts)), losses, tuple(sorted(now - was)), tuple(sorted(was - now))
     )
+
+
+def _require_files(there: Path, paths: Iterable[str]) -> None:
+    """Copier writes through a link, and stops half way at a folder."""
+    for path in paths:
+        if (there / path).is_symlink() or (there / path).is_dir():
+            found = "link" if (there / path).is_symlink() else "folder"
+            raise NotDoneError(f"{path} is a {found} here; expected the file that is ours: see updating.md", 2)
 
 
 @contextmanager

@@ -57,12 +57,13 @@ def read_answers(feature: str | None = None) -> dict[str, Any]:
 
 def require_committed() -> None:
     """Raise NotDoneError unless git holds everything as it is."""
+    why = ""
     try:
         is_tracked = bool(git("ls-files", "--", str(ANSWERS)))
-    except (OSError, subprocess.CalledProcessError):
-        is_tracked = False
+    except subprocess.CalledProcessError as error:  # no repository, or one of somebody else
+        is_tracked, why = False, f" ({error.stderr.decode(errors='replace').strip().partition(chr(10))[0]})"
     if not is_tracked:
-        raise NotDoneError("git does not hold this service; git init, commit everything, then try again", 2)
+        raise NotDoneError(f"git does not hold this service{why}; git init, commit everything, then try again", 2)
     if git("status", "--porcelain", "--", "."):
         raise NotDoneError("not everything is committed (git status); commit or stash it, then try again", 2)
 
@@ -112,7 +113,8 @@ def template_in_use() -> Iterator[None]:
 def ended(do: Callable[[], int]) -> int:
     """Do it, and return the exit code; what kept it from being done is one line."""
     shield()
-    signal.signal(signal.SIGTERM, signal.default_int_handler)  # else the scratch worktree would stay
+    for each in (signal.SIGTERM, signal.SIGHUP):  # else the scratch worktree would stay
+        signal.signal(each, signal.default_int_handler)
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         return do()
