@@ -56,18 +56,19 @@ def test_readme_shows_a_command_early() -> None:
 def test_readme_commands_work_and_update_what_they_made(machine: tuple[Path, dict[str, str]]) -> None:
     """Demonstration, own service, running service, next release: each block of README, in order."""
     clone, environment = machine
-    (first, second), (into, run), keep = BLOCKS
+    (first, second), (into, run), keep, (update, status) = BLOCKS
     assert "all as expected" in shell(first, clone, environment)
     shell(second, clone, environment)
     service = (clone / into.removeprefix("cd ")).resolve()
     assert_answers(run, service, environment)
 
-    *commit, update, status = keep
+    *commit, foresee = keep
     for command in commit:
         shell(command, service, environment)
     with (clone / "template/mypy.ini").open("a") as file:
         file.write("# of the next release\n")
     release(clone, "2.0.0")
+    assert "changes: mypy.ini" in shell(foresee, service, environment).splitlines()
     shell(update, service, environment)
     assert text(service / "mypy.ini").endswith("# of the next release\n")
     assert "UU" not in shell(status + " --porcelain", service, environment)
