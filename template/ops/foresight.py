@@ -1,5 +1,6 @@
 """What an update does to this service: tried in a scratch worktree, or done and told. Needs Copier."""
 
+import signal
 import subprocess
 import tempfile
 from collections import Counter
@@ -78,12 +79,24 @@ def _worktree() -> Iterator[Path]:
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "tree")
         try:
-            git(*NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
+            with _undisturbed():
+                git(*NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
             yield (whole / git("rev-parse", "--show-prefix").removesuffix("\n")).resolve()
         finally:
             # Nothing is pruned: somebody's worktree may lie on a disk that is away.
             remove = ["git", "worktree", "remove", "--force", "--force", str(whole)]
-            subprocess.run(remove, capture_output=True, check=False)
+            with _undisturbed():
+                subprocess.run(remove, capture_output=True, check=False)
+
+
+@contextmanager
+def _undisturbed() -> Iterator[None]:
+    """A signal waits until this is left, also for what is started inside: half a worktree git could not remove."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _paths(folder: Path, *arguments: str) -> list[str]:
