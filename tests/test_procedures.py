@@ -440,7 +440,7 @@ def test_program_that_is_ended_takes_back_what_it_began(
     edit(folder, "$ make boxes", "$ echo begun; sleep 600")
     person, terminal = pty.openpty()
     os.write(person, b"y\ny\n")
-    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
+    command = ["env", "--default-signal=TERM,HUP", sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box"]
     with subprocess.Popen(command, cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if line.endswith("  begun\n"):
@@ -452,13 +452,73 @@ def test_program_that_is_ended_takes_back_what_it_began(
     assert said.endswith("not done; taken back\n")
 
 
+def signalled(folder: Path, at: str, number: int, handlers: str = "--default-signal", answers: str = "") -> str:
+    """Run the procedure at a terminal, send the signal at each line that begins so; return what was said."""
+    person, terminal = pty.openpty()
+    os.write(person, answers.encode())
+    program = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box", *([] if answers else ["--yes"])]
+    said = []
+    with subprocess.Popen(
+        ["env", f"{handlers}=INT,TERM,HUP", *program], cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True
+    ) as process:
+        for line in process.stdout or ():
+            said.append(line)
+            if line.startswith(at):
+                process.send_signal(number)
+    os.close(person), os.close(terminal)
+    return "".join(said)
+
+
+def test_rollback_runs_for_nobody_even_where_it_asks_for_an_input(folder: Path) -> None:
+    """The command that lacks it fails, nobody is waited for, and those behind it are run."""
+    edit(folder, "- **When:**", "- **Input:** `BOX` like `box-\\d+`: which box\n- **When:**")
+    edit(folder, "$ make boxes", "$ echo begun; sleep 600")
+    edit(folder, "$ rm -f box", '$ rm "$BOX"\n$ rm -f box')
+    said = signalled(folder, "  begun", signal.SIGTERM)
+    assert "BOX: found none, expected which box" in said
+    assert not (folder / "box").exists()
+    assert said.endswith("\nnot done, and not taken back as the page says: look at every step above\n")
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_terminal_that_goes_while_the_rollback_asks_does_not_end_it(folder: Path, number: int) -> None:
+    """What it asked is yes."""
+    edit(folder, "opened ...", "closed ...")
+    said = signalled(folder, "rollback 1", number, answers="y\ny\n")
+    assert (said.endswith("\nnot done; taken back\n"), (folder / "box").exists()) == (True, False), said
+
+
+def test_step_that_hears_no_interrupt_is_ended_by_who_asks_again(folder: Path) -> None:
+    """After two times as kill does, at last as kill -9."""
+    edit(folder, "$ make boxes", "$ trap '' INT; while sleep 1; do echo on; done")
+    said = signalled(folder, "  on", signal.SIGINT)
+    assert (said.endswith("\nnot done; taken back\n"), (folder / "box").exists()) == (True, False), said
+
+
+def test_signal_that_the_caller_ignores_stays_ignored(folder: Path) -> None:
+    """As behind nohup: the procedure goes on to its end."""
+    edit(folder, "$ make boxes\nopened ...", "$ echo begun; echo opened it\n...")
+    said = signalled(folder, "  begun", signal.SIGHUP, handlers="--ignore-signal")
+    assert "\ndone: Open the box" in said
+
+
+def test_interrupted_step_is_not_good_where_its_page_expects_130(folder: Path) -> None:
+    """Else the next one would follow it."""
+    edit(folder, "$ touch box", "$ touch box; echo begun; sleep 600\n  ...\n  [130]")
+    said = signalled(folder, "  begun", signal.SIGINT)
+    assert said.endswith("\nnot done; taken back\n"), said
+
+
 def test_step_that_loses_a_signal_is_interrupted_again(folder: Path) -> None:
     """As dash does between vfork and exec: the program it starts never hears of it."""
     lose = (
         "import signal, time; signal.signal(2, lambda *_: signal.signal(2, signal.SIG_DFL)); print('begun', flush=True)"
     )
     edit(folder, "$ make boxes", f'$ python3 -c "{lose}; [time.sleep(1) for _ in range(600)]"')
-    command = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box", "--yes"]
+    quick = (
+        "import sys, interrupts, runbook; interrupts.AGAIN_SECONDS = 1; sys.exit(runbook.main(['run', 'box', '--yes']))"
+    )
+    command = ["env", "--default-signal=TERM", f"PYTHONPATH={ROOT / 'template/ops'}", sys.executable, "-c", quick]
     with subprocess.Popen(command, cwd=folder, stdout=subprocess.PIPE, text=True) as process:
         for line in process.stdout or ():
             if line.endswith("  begun\n"):

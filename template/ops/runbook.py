@@ -13,7 +13,6 @@ Exit codes: 0 good, 1 a step did not do what its page says, or the pages have fa
 import argparse
 import fcntl
 import os
-import signal
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
@@ -78,8 +77,7 @@ def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
     used = "\n".join(command.text for command in commands)
     wanted = [each for each in procedure.inputs if each not in later and (not back or each.name in used)]
     one = Run(procedure, given(wanted, may_ask=False), None if yes else asked, later=later)
-    for name in (signal.SIGTERM, signal.SIGHUP):
-        signal.signal(name, one.leave_alone)
+    one.expect_to_be_left()
     if back:
         is_back = one.take_back() and not one.skipped
         say("\ntaken back" if is_back else "\nnot taken back as the page says: look at every step above")

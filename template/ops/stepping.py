@@ -1,6 +1,5 @@
 """Runs the commands of a procedure, compares what they print, and keeps the journal. Standard library only."""
 
-import os
 import re
 import signal
 import subprocess
@@ -8,11 +7,12 @@ import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from asking import RefusedError, given
+from interrupts import signals_held, status_of
 from matching import fits
 from procedures import Command, Input, Procedure
 from programs import environment_of_operator
@@ -22,48 +22,7 @@ from telling import say
 JOURNAL = Path("var/journal.jsonl")
 MEMBERS = {"time", "who", "procedure", "page", "part", "command", "inputs", "status", "seconds", "as_expected"}
 INTERRUPTED = 130
-WAIT_SECONDS = 0.2  # until what was signalled is noticed, at the latest
-AGAIN_SECONDS = 5.0  # until a step that goes on is interrupted once more
-ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 LAST_WORDS_SECONDS = 2.0  # to read what an ended command has printed, if others keep its output open
-
-
-@contextmanager
-def _signals_held() -> Iterator[list[int]]:
-    """Keep what would end this program in the list given, and raise it behind the block; what is ignored stays so."""
-    came: list[int] = []
-    before = {name: signal.getsignal(name) for name in ENDS}
-
-    def keep(number: int, _: object) -> None:
-        came.extend([number] if before[number] is not signal.SIG_IGN else [])
-
-    for name in ENDS:
-        signal.signal(name, keep)
-    try:
-        yield came
-    finally:
-        for name, handler in before.items():
-            signal.signal(name, handler)
-        for number in came:
-            with suppress(KeyboardInterrupt):  # the step has ended by it
-                signal.raise_signal(number)
-
-
-def _status(process: subprocess.Popen[str], seconds: float | None, came: list[int]) -> int:
-    """Wait for a command and return its exit status; one that takes longer than `seconds` is killed.
-
-    Its group is interrupted by each signal that came, and every few seconds again until it ends: a shell that is just
-    starting a program may lose one (dash, between vfork and exec).
-    """
-    begun, heard, again = time.monotonic(), 0, 0.0
-    while True:
-        with suppress(subprocess.TimeoutExpired):  # in short pieces: no signal is missed, whichever thread takes it
-            return process.wait(timeout=WAIT_SECONDS)
-        if len(came) > heard or (came and time.monotonic() > again):
-            heard, again = len(came), time.monotonic() + AGAIN_SECONDS
-            os.killpg(process.pid, signal.SIGINT)  # what it left running in the background does not hear it
-        if seconds and time.monotonic() - begun > seconds:
-            os.killpg(process.pid, signal.SIGKILL)
 
 
 @dataclass
@@ -77,6 +36,7 @@ class Run:
     seconds: float | None = None  # the most a step may take; a person has Ctrl-C
     has_begun: bool = field(default=False, init=False)
     has_changed: bool = field(default=False, init=False)
+    is_alone: bool = field(default=False, init=False)  # whoever was asked is gone
     skipped: int = field(default=0, init=False)
 
     def do(self) -> bool:
@@ -89,20 +49,31 @@ class Run:
         return all(list(self._each("rollback", "rollback", self.procedure.rollback)))
 
     def _each(self, part: str, step: str, commands: list[Command]) -> Iterator[bool]:
-        """Whether each that is run is good, one after the other; an answer of q ends them and is not."""
+        """Whether each that is run is good, one after the other; an answer of q ends them and is not.
+
+        A rollback goes on behind a command that lacks its input, and when whoever was asked is gone.
+        """
         for number, command in enumerate(commands, 1):
-            answer = self._may(f"{step} {number} of {len(commands)}", command)
-            if answer == "q":
+            answer = self._answer(part, f"{step} {number} of {len(commands)}", command)
+            if answer in {"q", "none"}:
                 yield False
+                if answer == "none" and part == "rollback":
+                    continue
                 return
             self.skipped += answer == "s"
             if answer == "y":
                 self.has_changed |= command.changes
                 yield self._safely(part, command)
 
-    def leave_alone(self, *_: object) -> None:
-        """For SIGTERM and SIGHUP: whoever was asked is gone. The step ends, and the rollback asks nothing."""
-        self.ask = None
+    def expect_to_be_left(self) -> None:
+        """After SIGTERM or SIGHUP whoever was asked is gone, unless they are ignored, as behind nohup."""
+        for name in (signal.SIGTERM, signal.SIGHUP):
+            if signal.getsignal(name) is not signal.SIG_IGN:
+                signal.signal(name, self._leave_alone)
+
+    def _leave_alone(self, *_: object) -> None:
+        """The step ends, and the rollback asks nothing."""
+        self.ask, self.is_alone = None, True
         for name in (signal.SIGTERM, signal.SIGHUP):
             signal.signal(name, signal.SIG_IGN)
         raise KeyboardInterrupt
@@ -115,23 +86,34 @@ class Run:
             say(f"not finished: {type(error).__name__}: {error}")
             return False
 
+    def _answer(self, part: str, step: str, command: Command) -> str:
+        """What is to be done: y, s, q, or none where its input is not given; no signal ends a rollback here."""
+        while True:
+            try:
+                answer = self._may(step, command)
+            except KeyboardInterrupt:
+                if part != "rollback":
+                    raise
+                continue
+            return "y" if answer == "q" and part == "rollback" and self.is_alone else answer
+
     def _may(self, step: str, command: Command) -> str:
         if command.above:
             say(f"\n{command.above}")
         say(f"\n{step}: {command.text}")
         for one in [one for one in self.later if re.search(rf"\$\{{?{one.name}\b", command.text)]:
             try:
-                self.inputs |= given([one], may_ask=True)
+                self.inputs |= given([one], may_ask=not self.is_alone)
             except RefusedError as error:
                 say(str(error))
-                return "q"
+                return "none"
             self.later.remove(one)
         return self.ask("  run it? [y]es, [s]kip, [q]uit: ") if self.ask and command.changes else "y"
 
     def _step(self, part: str, command: Command) -> bool:
         begun = time.monotonic()
         status, output = self._run(command.text)
-        is_good = status == command.status and fits(command.expected, output)
+        is_good = status == command.status and status != INTERRUPTED and fits(command.expected, output)
         if not is_good:
             wanted = indented("\n".join(command.expected), command.status)
             say(f"not what {self.procedure.path}:{command.line} says; expected\n{wanted}")
@@ -160,7 +142,7 @@ class Run:
                 say("  " + self._masked(line).removesuffix("\n"))
                 lines.append(line)
 
-        with _signals_held() as came:
+        with signals_held() as came:
             process = subprocess.Popen(
                 ["sh", "-c", text], env={**environment_of_operator(), **self.inputs}, stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, errors="replace", start_new_session=True,
@@ -168,7 +150,7 @@ class Run:
             # What it leaves in the background may hold its output open for ever.
             listener = threading.Thread(target=listen, daemon=True)
             listener.start()
-            status = _status(process, self.seconds, came)
+            status = status_of(process, self.seconds, came)
         listener.join(LAST_WORDS_SECONDS)
         return INTERRUPTED if came else status, "".join(lines)
 
