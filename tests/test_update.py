@@ -256,7 +256,7 @@ def test_update_that_is_ended_while_it_looks_ahead_leaves_no_worktree(
     newer(own_template)
     before = whole(service)
     with subprocess.Popen(
-        ["env", "--default-signal=INT", "make", "update"], cwd=service, env=user_environment(),
+        ["env", "--default-signal=INT,TERM,HUP", "make", "update"], cwd=service, env=user_environment(),
         stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, start_new_session=True,
     ) as program:  # fmt: skip
         while not (service / ".git/worktrees").exists():
@@ -294,7 +294,9 @@ def test_what_stands_in_place_of_a_file_of_ours_is_refused(service: Path, own_te
     before = whole(service)
     assert run(service, "drift", "ARGS=--names")[1].startswith("edited: ops/health.py\n")
     code, _, wrong = run(service, "update")
-    assert (code, "not done: ops/health.py is a link here; expected the file that is ours" in wrong) == (2, True), wrong
+    assert (code, "not done: ops/health.py is a link here; expected what is ours in its place" in wrong) == (2, True), (
+        wrong
+    )
     assert whole(service) == before
     assert run(service, "eject", "FILE=ops/health.py", "REASON=shared with another program")[0] == 0
     commit_all(service, "eject it")
@@ -303,11 +305,32 @@ def test_what_stands_in_place_of_a_file_of_ours_is_refused(service: Path, own_te
     (service / "mypy.ini/own.ini").write_text("")
     commit_all(service, "a folder")
     code, _, wrong = run(service, "update")
-    assert (code, "not done: mypy.ini is a folder here; expected the file that is ours" in wrong) == (2, True), wrong
+    assert (code, "not done: mypy.ini is a folder here; expected what is ours in its place" in wrong) == (2, True), (
+        wrong
+    )
     git(service, "revert", "--no-edit", "HEAD")
     assert run(service, "update")[0] == 0
     assert (service / "ops/health.py").is_symlink()
     assert (service / "health.py").read_bytes() == before["health.py"]
+
+
+@pytest.mark.parametrize("path", [".env.example", "ops/brandnew.py", "ops"])
+def test_link_is_refused_wherever_something_of_ours_would_be_written(
+    service: Path, own_template: Path, path: str
+) -> None:
+    """A shared file, a file that only the newer release has, a folder: by make update and by make feature."""
+    newer(own_template)
+    (own_template / "template/ops/brandnew.py").write_text("new = True\n")
+    release(own_template, "1.2.0")
+    if (service / path).exists():
+        (service / path).rename(service / "elsewhere")
+    (service / path).symlink_to("../elsewhere" if "/" in path else "elsewhere")
+    commit_all(service, "a link")
+    before = whole(service)
+    for target, arguments in (("update", ()), ("feature", ("REMOVE=rate_limit",))):
+        _, _, wrong = run(service, target, *arguments)
+        assert f"not done: {path} is a link here; expected what is ours in its place" in wrong
+    assert whole(service) == before
 
 
 @pytest.mark.parametrize(

@@ -24,7 +24,8 @@ DEFAULT_FIELDS = "name:text(1..80)"
 def main() -> int:
     """Add the domain that the environment names."""
     for each in (signal.SIGTERM, signal.SIGHUP):  # undone as after Ctrl-C
-        signal.signal(each, signal.default_int_handler)
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as behind nohup
+            signal.signal(each, signal.default_int_handler)
     try:
         names = read_names(os.environ.get("DOMAIN_NAME", ""), os.environ.get("DOMAIN_ONE", ""))
         fields = read_fields(os.environ.get("DOMAIN_FIELDS", "") or DEFAULT_FIELDS, names.key)

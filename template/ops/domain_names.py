@@ -24,8 +24,8 @@ _CLASSES = {
 _ROOT_PATHS = {"docs", "errors", "health", "livez", "metrics", "readyz"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SINGULARS = (
-    ("ovies", "ovie"), ("ookies", "ookie"), ("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"),
-    ("ss", ""), ("s", ""),
+    ("movies", "movie"), ("cookies", "cookie"), ("caches", "cache"), ("statuses", "status"), ("series", ""),
+    ("species", ""), ("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", ""), ("s", ""),
 )  # fmt: skip
 _FORM = "lower-case ASCII letters, digits and single _, at most 40, a letter first"
 
@@ -100,7 +100,7 @@ def _require(name: str, what: str, example: str) -> None:
 def _singular(many: str) -> str:
     for ending, instead in _SINGULARS:
         if many.endswith(ending):
-            return many.removesuffix(ending) + instead if ending != "ss" else ""
+            return many.removesuffix(ending) + instead if instead or ending == "s" else ""
     return ""
 
 

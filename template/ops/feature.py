@@ -16,7 +16,17 @@ from copies import NotDoneError
 from leaving import OURS, edited, modules, sweep
 from references import references
 from remains import libraries, notes, settings_of
-from rendering import FEATURES, copy_missing, listed, read_answers, rendered, require_committed, shield, update
+from rendering import (
+    FEATURES,
+    copy_missing,
+    listed,
+    read_answers,
+    rendered,
+    require_committed,
+    require_in_place,
+    shield,
+    update,
+)
 from repository import git, unmerged
 
 SAMPLES = {"auth": "accounts"}
@@ -61,6 +71,7 @@ def add(feature: str, *, with_sample: bool) -> int:
         if not with_sample:
             return 0
     require_committed()
+    require_in_place(answers)
     if not is_there:
         update(wanted)
     if with_sample:
@@ -84,6 +95,7 @@ def remove(feature: str, *, is_sure: bool) -> int:
         print(f"{feature} is not there: nothing to remove")
         return 0
     require_committed()
+    require_in_place(answers)
     # Most of what a whole look would find, told before the renders take their time.
     require_unused(feature, git("ls-files", "-z", f"src/app/chassis/{feature}", f"tests/chassis/{feature}").split("\0"))
     wanted = [name for name in answers["features"] if name != feature]

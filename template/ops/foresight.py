@@ -4,18 +4,17 @@ import signal
 import subprocess
 import tempfile
 from collections import Counter
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
 
 import copier
-from copies import NotDoneError, tell
-from drift import is_ours
+from copies import tell
 from leaving import plain
 from remains import settings_of
-from rendering import ANSWERS, listed, read_answers, rendered, template_in_use
+from rendering import ANSWERS, ENDS, listed, read_answers, rendered, require_in_place, template_in_use
 from repository import NO_HOOKS, git
 
 
@@ -49,8 +48,8 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
         subprocess.CalledProcessError: git did.
     """
     answers = read_answers()
+    require_in_place(answers)
     with rendered(answers, answers["features"]) as fresh:
-        _require_files(there, sorted(filter(is_ours, listed(fresh) - set(answers.get("ejected") or ()))))
         tell(step)
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
         was = settings_of(there)
@@ -65,35 +64,28 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
     )
 
 
-def _require_files(there: Path, paths: Iterable[str]) -> None:
-    """Copier writes through a link, and stops half way at a folder."""
-    for path in paths:
-        if (there / path).is_symlink() or (there / path).is_dir():
-            found = "link" if (there / path).is_symlink() else "folder"
-            raise NotDoneError(f"{path} is a {found} here; expected the file that is ours: see updating.md", 2)
-
-
 @contextmanager
 def _worktree() -> Iterator[Path]:
     """This service as it is committed, elsewhere; gone afterwards, with what git remembers of it."""
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "tree")
         try:
-            with _undisturbed():
+            with undisturbed():
                 git(*NO_HOOKS, "worktree", "add", "--quiet", "--detach", str(whole), "HEAD")
             yield (whole / git("rev-parse", "--show-prefix").removesuffix("\n")).resolve()
         finally:
             # Nothing is pruned: somebody's worktree may lie on a disk that is away.
             remove = ["git", "worktree", "remove", "--force", "--force", str(whole)]
-            with _undisturbed():
+            with undisturbed():
                 subprocess.run(remove, capture_output=True, check=False)
 
 
 @contextmanager
-def _undisturbed() -> Iterator[None]:
+def undisturbed() -> Iterator[None]:
     """A signal waits until this is left, also for what is started inside: half a worktree git could not remove."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, (signal.SIGINT, signal.SIGTERM, signal.SIGHUP))
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, ())
     try:
+        signal.pthread_sigmask(signal.SIG_BLOCK, ENDS)
         yield
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)

@@ -2,7 +2,7 @@
 
 import ast
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path, PurePosixPath
 
 from leaving import OURS
@@ -45,6 +45,22 @@ def references(leaving: set[str]) -> Iterator[str]:
                 continue
             found = _in_text(content, path, leaving)
         yield from (f"{path}:{line} {verb} {module}" for line, verb, module in sorted(_longest(found)))
+
+
+def misplaced(ejected: Collection[str]) -> Iterator[str]:
+    """`path is a link`, or a folder, for each that git holds where a file or a folder of ours belongs."""
+    for entry in git("ls-files", "--stage", "-z").split("\0")[:-1]:
+        path = entry.partition("\t")[2]
+        above = [str(one) for one in PurePosixPath(path).parents]
+        is_ours = path.startswith(OURS) or OUR_FILES.fullmatch(path) or path in SHARED
+        if path in ejected:
+            continue
+        if entry.startswith("120000") and (is_ours or any(one.startswith(f"{path}/") for one in OURS)):
+            yield f"{path} is a link"
+        for one in above:
+            is_file = OUR_FILES.fullmatch(one) or one in SHARED or (one.startswith(OURS) and PurePosixPath(one).suffix)
+            if is_file and one not in ejected:
+                yield f"{one} is a folder"
 
 
 def _longest(found: Found) -> Found:

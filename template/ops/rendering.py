@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,11 +18,13 @@ import yaml
 from copies import NotDoneError, tell
 from leaving import OURS
 from plumbum import local
+from references import misplaced
 from repository import git
 
 # As copier.yml orders them: so the answer is the same, however often one came and went.
 FEATURES = ("auth", "rate_limit")
 ANSWERS = Path(".copier-answers.yml")
+ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 MARKER = "<<<<<<< before updating"
 # Where git itself starts this, in a hook or a rebase, they name another folder than the one that is meant.
 CALLERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
@@ -63,9 +65,16 @@ def require_committed() -> None:
     except subprocess.CalledProcessError as error:  # no repository, or one of somebody else
         is_tracked, why = False, f" ({error.stderr.decode(errors='replace').strip().partition(chr(10))[0]})"
     if not is_tracked:
-        raise NotDoneError(f"git does not hold this service{why}; git init, commit everything, then try again", 2)
+        expected = "expected a repository that is yours, with everything committed"
+        raise NotDoneError(f"git does not hold this service{why}; {expected}", 2)
     if git("status", "--porcelain", "--", "."):
         raise NotDoneError("not everything is committed (git status); commit or stash it, then try again", 2)
+
+
+def require_in_place(answers: Mapping[str, Any]) -> None:
+    """Raise NotDoneError where a link or a folder stands for a file of ours: Copier writes through it, or stops."""
+    for found in misplaced(answers.get("ejected") or {}):
+        raise NotDoneError(f"{found} here; expected what is ours in its place: see updating.md", 2)
 
 
 def require_settled() -> None:
@@ -113,8 +122,9 @@ def template_in_use() -> Iterator[None]:
 def ended(do: Callable[[], int]) -> int:
     """Do it, and return the exit code; what kept it from being done is one line."""
     shield()
-    for each in (signal.SIGTERM, signal.SIGHUP):  # else the scratch worktree would stay
-        signal.signal(each, signal.default_int_handler)
+    for each in ENDS:  # else the scratch worktree would stay
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as behind nohup
+            signal.signal(each, signal.default_int_handler)
     warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         return do()

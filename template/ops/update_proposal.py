@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from copies import NotDoneError
-from foresight import updated
+from foresight import undisturbed, updated
 from rendering import ended, require_committed, template_in_use
 from repository import NO_HOOKS, git, head, here, switch_back
 
@@ -111,11 +111,12 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         proposal = proposed(branch, before, after)
         commit(proposal.title, proposal.page())
     except BaseException:
-        # This folder alone: what else the repository holds may have changes that nobody committed.
-        git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
-        git("clean", "--quiet", "-d", "--force", "--", ".")
-        switch_back(was, start)
-        git("branch", "--quiet", "--delete", "--force", branch)
+        with undisturbed():
+            # This folder alone: what else the repository holds may have changes that nobody committed.
+            git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
+            git("clean", "--quiet", "-d", "--force", "--", ".")
+            switch_back(was, start)
+            git("branch", "--quiet", "--delete", "--force", branch)
         raise
     switch_back(was, start)
     PAGE.parent.mkdir(exist_ok=True)
