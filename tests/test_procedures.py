@@ -452,11 +452,13 @@ def test_program_that_is_ended_takes_back_what_it_began(
     assert said.endswith("not done; taken back\n")
 
 
-def signalled(folder: Path, at: str, number: int, handlers: str = "--default-signal", answers: str = "") -> str:
+def signalled(
+    folder: Path, at: str, number: int, handlers: str = "--default-signal", answers: str = "", verb: str = "run box"
+) -> str:
     """Run the procedure at a terminal, send the signal at each line that begins so; return what was said."""
     person, terminal = pty.openpty()
     os.write(person, answers.encode())
-    program = [sys.executable, str(ROOT / "template/ops/runbook.py"), "run", "box", *([] if answers else ["--yes"])]
+    program = [sys.executable, str(ROOT / "template/ops/runbook.py"), *verb.split(), *([] if answers else ["--yes"])]
     said = []
     with subprocess.Popen(
         ["env", f"{handlers}=INT,TERM,HUP", *program], cwd=folder, stdin=terminal, stdout=subprocess.PIPE, text=True
@@ -609,6 +611,17 @@ def test_rehearsal_takes_back_only_what_was_begun(folder: Path) -> None:
     assert runbook(folder, "rehearse", "look").returncode == 1
     assert not (folder / "never").exists()
     assert runbook(folder.parent, "lint").returncode == 2
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_rehearsal_that_is_ended_takes_back_what_it_began_and_goes_no_further(folder: Path, number: int) -> None:
+    """What was not rehearsed any more is named, and counts as none."""
+    edit(folder, "$ make boxes", "$ echo begun; sleep 600")
+    edit(folder, "$ echo word", "$ touch never", "docs/runbook/other.md")
+    said = signalled(folder, "  begun", number, verb="rehearse")
+    assert not any((folder / name).exists() for name in ("box", "never")), said
+    ends = "FAIL: Open the box\n\ninterrupted; not rehearsed any more: Look\n1 of 2 rehearsed, 1 FAIL\n"
+    assert said.endswith(ends)
 
 
 def test_secret_is_shown_nowhere(folder: Path) -> None:

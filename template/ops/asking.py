@@ -32,6 +32,22 @@ def named(procedures: list[Procedure], name: str) -> Procedure:
     raise RefusedError(f"{name!r} names {len(found) or 'no'} procedures; expected one of {names}")
 
 
+def needed(procedures: list[Procedure], procedure: Procedure, above: tuple[str, ...] = ()) -> list[Procedure]:
+    """What must have been done before, the first first; each once.
+
+    Raises:
+        RefusedError: a procedure needs itself, by whatever way.
+    """
+    if procedure.name in above:
+        raise RefusedError(f"{procedure.name!r} needs itself, by {', '.join(above)}; expected an end")
+    found: list[Procedure] = []
+    for name in procedure.needs:
+        one = named(procedures, name)
+        for each in (*needed(procedures, one, (*above, procedure.name)), one):
+            found += [] if each in found else [each]
+    return found
+
+
 def given(inputs: list[Input], *, may_ask: bool) -> dict[str, str]:
     """What the operator gives: the environment's, else asked for.
 

@@ -38,6 +38,15 @@ def signals_held() -> Iterator[list[int]]:
                 signal.raise_signal(number)
 
 
+def signals_noted() -> list[int]:
+    """From now on what would end this program is only kept in the list given; what is ignored stays so."""
+    came: list[int] = []
+    for name in ENDS:
+        if signal.getsignal(name) is not signal.SIG_IGN:
+            signal.signal(name, lambda number, _: came.append(number))
+    return came
+
+
 @contextmanager
 def _none_comes() -> Iterator[None]:
     """Let the signals wait until all handlers are set."""

@@ -19,8 +19,9 @@ from contextlib import contextmanager, nullcontext, suppress
 from itertools import groupby
 from pathlib import Path
 
-from asking import RefusedError, asked, given, named
+from asking import RefusedError, asked, given, named, needed
 from grammar import read_all
+from interrupts import signals_noted
 from procedures import Procedure, anchor
 from records import UnreadableError, now, read, who
 from runbook_lint import faults
@@ -100,30 +101,16 @@ def run(procedure: Procedure, *, back: bool, dry: bool, yes: bool) -> int:
     return 1
 
 
-def needed(procedures: list[Procedure], procedure: Procedure, above: tuple[str, ...] = ()) -> list[Procedure]:
-    """What must have been done before, the first first; each once.
-
-    Raises:
-        RefusedError: a procedure needs itself, by whatever way.
-    """
-    if procedure.name in above:
-        raise RefusedError(f"{procedure.name!r} needs itself, by {', '.join(above)}; expected an end")
-    found: list[Procedure] = []
-    for name in procedure.needs:
-        one = named(procedures, name)
-        for each in (*needed(procedures, one, (*above, procedure.name)), one):
-            found += [] if each in found else [each]
-    return found
-
-
 def rehearse(procedures: list[Procedure], names: list[str], *, yes: bool) -> int:
     """Run each with what it needs, then take all of it back; what only a person can rehearse is counted."""
     if sys.stdin.isatty() and not yes:
         raise RefusedError("a rehearsal changes what is here and asks nothing; --yes does it")
     chosen = [named(procedures, name) for name in names] or procedures
     by_hand = [one for one in chosen if "Rehearsed" in one.fields]
-    bad = []
-    for procedure in (one for one in chosen if one not in by_hand):
+    left = [one for one in chosen if one not in by_hand]
+    bad, done, came = [], 0, signals_noted()
+    while left and not came:
+        procedure = left.pop(0)
         tell(procedure)
         all_of_it = [*needed(procedures, procedure), procedure]
         runs = [Run(one, given(one.inputs, may_ask=False), seconds=REHEARSAL_SECONDS) for one in all_of_it]
@@ -131,11 +118,14 @@ def rehearse(procedures: list[Procedure], names: list[str], *, yes: bool) -> int
         for one in (one for one in reversed(runs) if one.has_begun):
             is_good = one.take_back() and is_good
         bad += [] if is_good else [procedure.name]
+        done += 1
         print(f"{'ok' if is_good else 'FAIL'}: {procedure.name}\n", flush=True)
-    print(f"{len(chosen) - len(by_hand)} of {len(chosen)} rehearsed, {len(bad)} FAIL")
+    if left:
+        say(f"interrupted; not rehearsed any more: {', '.join(one.name for one in left)}")
+    print(f"{done} of {len(chosen)} rehearsed, {len(bad)} FAIL")
     for one in by_hand:
         print(f"  {one.name}: {one.fields['Rehearsed']}")
-    return 1 if bad else 0
+    return 1 if bad or left else 0
 
 
 def listing(procedures: list[Procedure]) -> Iterator[str]:
