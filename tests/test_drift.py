@@ -90,12 +90,17 @@ def test_ejected_file_is_the_teams_through_updates(service: Path, own_template: 
 @pytest.mark.parametrize(
     ("target", "expected"),
     [
-        (("FILE=ops/health.py",), "not done: no reason; expected one line"),
+        (("FILE=ops/health.py",), "not done: no reason; expected make eject FILE=ops/health.py REASON="),
+        (("FILE=ops/health.py", "REASON=a\u2028b"), "not done: a reason that is not one line; expected make eject"),
+        (("FILE=ops", "REASON=x"), "not done: ops is a folder; expected one file of ours"),
+        (("FILE=../x", "REASON=x"), "not done: ../x is not in this service; expected a path from here"),
+        (("FILE=/etc/passwd", "REASON=x"), "not done: /etc/passwd is not in this service"),
+        (("FILE=.copier-answers.yml", "REASON=x"), "not done: .copier-answers.yml is yours already, or shared"),
         (("FILE=README.md", "REASON=x"), "not done: README.md is yours already, or shared; expected a file of ours"),
         (("FILE=pyproject.toml", "REASON=x"), "not done: pyproject.toml is yours already, or shared"),
         (("FILE=ops/none.py", "REASON=x"), "not done: ops/none.py is no file; expected one of ours"),
         (("FILE=ops/../README.md", "REASON=x"), "not done: README.md is yours already, or shared"),
-        (("REASON=x",), "not done: . is yours already, or shared; expected a file of ours"),
+        (("REASON=x",), "not done: no file; expected make eject FILE=ops/health.py REASON="),
     ],
 )
 def test_what_cannot_be_ejected_is_one_message(service: Path, target: tuple[str, ...], expected: str) -> None:

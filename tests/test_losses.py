@@ -94,7 +94,7 @@ SITUATIONS = {
     "a release has a file of yours no more": ("ruff.toml", None),
     "a release puts a file of yours under a condition": ("docs/terms.md", None),
     "another slug": (None, None),
-    "a file that git ignores": (".env", None),
+    "a file of yours that git ignores": (".env", None),
 }
 
 
@@ -119,7 +119,10 @@ def test_page_lists_the_situations() -> None:
     """The table of the page has these rows and no others, with the side each is on."""
     rows = re.findall(r"^\| (.+?) \| (stays|refused)\b.* \|$", PAGE.read_text(), re.MULTILINE)
     assert dict(rows) == {name: "refused" if word else "stays" for name, (_, word) in SITUATIONS.items()} | {
-        "a release moves it by a migration of Copier's": "refused"
+        "a release moves it by a migration of Copier's": "refused",
+        # Before anything is tried, see test_update.py.
+        "a release brings a file of ours that git ignores": "refused",
+        "a file that git is told not to look at": "refused",
     }
 
 

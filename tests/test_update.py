@@ -119,6 +119,7 @@ def test_update_is_foreseen_done_checked_and_taken_back(service: Path, own_templ
         "setting removed: LOG_LEVEL",
         "1.1.0: Probes wait longer.",
         "1.1.0: BY HAND: Look at your alerts.",
+        "nothing is changed; make update does it",
     ]
     assert whole(service) == before
     assert git(service, "worktree", "list").count("\n") == 2
@@ -380,8 +381,57 @@ def test_file_that_git_is_told_to_hide_keeps_an_update_from_beginning(service: P
     git(service, "config", "status.showUntrackedFiles", "no")
     (service / "ops/own.py").write_text("own = True\n")
     code, _, wrong = run(service, "update")
-    assert (code, "not done: not everything is committed" in wrong) == (2, True)
+    assert (code, "not done: not everything is committed (git status): ops/own.py; commit or" in wrong) == (2, True)
     assert (service / "ops/own.py").read_text() == "own = True\n"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_file_of_ours_that_git_ignores_is_refused(service: Path, own_template: Path, *, is_there: bool) -> None:
+    """It would be overwritten, and no commit would have the release's: by make update and by the proposal."""
+    with (service / ".gitignore").open("a") as file:
+        file.write("ops/brandnew.py\n")
+    commit_all(service, "ignore it")
+    if is_there:
+        (service / "ops/brandnew.py").write_text("own = True\n")
+    newer(own_template)
+    (own_template / "template/ops/brandnew.py").write_text("new = True\n")
+    release(own_template, "1.2.0")
+    before = whole(service)
+    for target in ("update", "update-proposal"):
+        code, _, wrong = run(service, target)
+        assert (code, "not done: git ignores ops/brandnew.py, which the release brings" in wrong) == (2, True), wrong
+        assert (service / "ops/brandnew.py").exists() == is_there
+        assert whole(service) == before
+    if is_there:
+        assert (service / "ops/brandnew.py").read_text() == "own = True\n"
+
+
+def test_file_of_a_feature_that_git_ignores_is_refused(service: Path) -> None:
+    """What lay in its place is as it was, and the way back from the rest is told."""
+    (service / "var").mkdir()  # where the quick gates are written down
+    code, _, wrong = run(service, "feature", "REMOVE=rate_limit")
+    assert code == 0, wrong
+    with (service / ".gitignore").open("a") as file:
+        file.write("rate_limit.mk\n")
+    commit_all(service, "without")
+    (service / "ops/make/rate_limit.mk").write_text("# own\n")
+    code, _, wrong = run(service, "feature", "ADD=rate_limit")
+    assert (code, "not done: git ignores ops/make/rate_limit.mk" in wrong) == (2, True), wrong
+    assert "back to what was committed: git restore --staged --worktree ." in wrong
+    assert (service / "ops/make/rate_limit.mk").read_text() == "# own\n"
+
+
+@pytest.mark.parametrize("told", ["--skip-worktree", "--assume-unchanged"])
+def test_file_that_git_is_told_not_to_look_at_keeps_an_update_from_beginning(
+    service: Path, own_template: Path, told: str
+) -> None:
+    """An edit there is in no commit: to go on a branch and back would take it away."""
+    newer(own_template)
+    git(service, "update-index", told, "mypy.ini")
+    edit(service / "mypy.ini", "strict", "# only here\nstrict")
+    code, _, wrong = run(service, "update")
+    assert (code, "not done: git is told not to look at mypy.ini; git update-index --no-skip" in wrong) == (2, True)
+    assert "# only here" in (service / "mypy.ini").read_text()
 
 
 def test_git_of_the_team_changes_nothing_of_an_update(service: Path, own_template: Path) -> None:
@@ -421,6 +471,73 @@ def test_undo_says_where_it_cannot_take_back(service: Path, own_template: Path) 
     code, _, wrong = run(service, "update", "ARGS=--undo")
     assert (code, "not done: main has the update by now" in wrong) == (2, True)
     assert git(service, "branch", "--list", BRANCH)
+
+
+def test_undo_sees_a_merge_however_it_was_made(service: Path, own_template: Path) -> None:
+    """As one commit of its own, or while the update's branch is checked out; a branch renamed since is asked for."""
+    newer(own_template)
+    assert run(service, "update")[0] == 0
+    start = git(service, "rev-parse", "main").strip()
+    git(service, "branch", "--move", "main", "trunk")
+    code, _, wrong = run(service, "update", "ARGS=--undo")
+    way = f"the branch main is gone; expected it, for the update began there: git branch main {start[:12]}, then"
+    assert (code, way in wrong) == (2, True), wrong
+    git(service, "branch", "--move", "trunk", "main")
+    git(service, "branch", "--force", "main", BRANCH)
+    assert "not done: main has the update by now" in run(service, "update", "ARGS=--undo")[2]
+    git(service, "branch", "--force", "main", start)
+    git(service, "switch", "--quiet", "main")
+    git(service, "merge", "--quiet", "--squash", BRANCH)
+    commit_all(service, "squashed")
+    (service / "note.txt").write_text("and on\n")
+    commit_all(service, "and on")
+    code, _, wrong = run(service, "update", "ARGS=--undo")
+    assert (code, "not done: main has the update by now" in wrong) == (2, True)
+    assert git(service, "branch", "--list", BRANCH)
+    assert run(service, "update", "ARGS=--dry")[0] == 2, "no option is guessed"
+    assert "--undo goes alone" in run(service, "update", "ARGS=--undo --data owner=x")[2]
+
+
+def test_ejected_file_that_the_release_has_otherwise_is_told(service: Path, own_template: Path) -> None:
+    """It stays, and what calls it may have changed: before an update, to programs, and in the proposal."""
+    for path in ("ops/health.py", "ops/records.py"):
+        assert run(service, "eject", f"FILE={path}", "REASON=ours")[0] == 0
+        commit_all(service, "eject")
+    newer(own_template)
+    code, told, wrong = run(service, "update", "ARGS=--dry-run")
+    assert code == 0, wrong
+    assert [line for line in told.splitlines() if "ejected" in line] == [
+        "ejected, and other in this release: ops/health.py"
+    ]
+    assert told.endswith("nothing is changed; make update does it\n")
+    assert json.loads(run(service, "update", "ARGS=--dry-run --json")[1])["ejected"] == ["ops/health.py"]
+    assert run(service, "update-proposal")[0] == 0
+    assert "stay as they are.\n\n- `ops/health.py`\n" in (service / "var/update-proposal.md").read_text()
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
+def test_feature_that_is_ended_half_way_says_the_way_back(service: Path, number: int) -> None:
+    """While make installs what the new files ask for: exit code not 0, and the commands told bring back each byte."""
+    with (service / "service.mk").open("a") as file:
+        file.write("setup: wait\n.PHONY: wait\nwait:\n\t@echo waiting >&2; sleep 300\n")
+    commit_all(service, "a setup that waits")
+    before = whole(service)
+    with subprocess.Popen(
+        ["env", "--default-signal=INT,TERM,HUP", "make", "feature", "REMOVE=rate_limit"], cwd=service,
+        env=user_environment(), stderr=subprocess.PIPE, text=True, start_new_session=True,
+    ) as program:  # fmt: skip
+        said = ""
+        for line in program.stderr or ():
+            said += line
+            if line == "waiting\n":
+                os.killpg(program.pid, number)
+        program.wait(60)
+    assert "half of it is in your files; back to what was committed: git restore" in said, said
+    assert program.returncode != 0
+    assert whole(service) != before
+    way = said.partition("back to what was committed: ")[2].splitlines()[0]
+    subprocess.run(["sh", "-c", way], cwd=service, check=True)
+    assert whole(service) == before
 
 
 def test_part_of_a_repository_is_taken_back_alone(own_template: Path, tmp_path: Path) -> None:

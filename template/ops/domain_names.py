@@ -25,7 +25,8 @@ _ROOT_PATHS = {"docs", "errors", "health", "livez", "metrics", "readyz"}
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _SINGULARS = (
     ("movies", "movie"), ("cookies", "cookie"), ("caches", "cache"), ("statuses", "status"), ("series", ""),
-    ("species", ""), ("ies", "y"), ("sses", "ss"), ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", ""), ("s", ""),
+    ("species", ""), ("news", ""), ("oes", ""), ("ouses", "ouse"), ("uses", ""), ("ies", "y"), ("sses", "ss"),
+    ("shes", "sh"), ("ches", "ch"), ("xes", "x"), ("ss", ""), ("s", ""),
 )  # fmt: skip
 _FORM = "lower-case ASCII letters, digits and single _, at most 40, a letter first"
 

@@ -11,14 +11,13 @@ import json
 import re
 import subprocess
 import sys
-import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from copies import NotDoneError
-from leaving import OURS, plain
-from references import OUR_FILES, SHARED
+from leaving import plain
+from references import SHARED, is_ours
 from rendering import ANSWERS, listed, read_answers, rendered, shield
 from repository import git
 
@@ -35,11 +34,6 @@ class Drift:
     diff: str = ""
 
 
-def is_ours(path: str) -> bool:
-    """Whether an update brings it as a whole; the answers are written by Copier alone."""
-    return bool(path.startswith(OURS) or OUR_FILES.fullmatch(path)) and path != str(ANSWERS)
-
-
 def drifts(fresh: Path) -> Iterator[Drift]:
     """Each file of ours that differs from `fresh`, the service as its release renders it."""
     there = listed(fresh)
@@ -47,7 +41,7 @@ def drifts(fresh: Path) -> Iterator[Drift]:
     for path in sorted(there | held):
         if path in SHARED:
             was, now = (_zones(root / path) for root in (fresh, Path()))
-        elif is_ours(path):
+        elif is_ours(path) and path != str(ANSWERS):  # those are Copier's
             was, now = (_text(root / path) for root in (fresh, Path()))
         else:
             continue
@@ -81,13 +75,12 @@ def _diff(path: str, was: bytes, now: bytes) -> str:
 
 def main(arguments: list[str] | None = None) -> int:
     """Compare, and say what is other than the release has it."""
-    parser = argparse.ArgumentParser(description="Say which files of ours were edited in this service.")
+    parser = argparse.ArgumentParser(description="Say which files of ours were edited here.", allow_abbrev=False)
     how = parser.add_mutually_exclusive_group()
     how.add_argument("--names", action="store_true", help="only the names, no diff")
     how.add_argument("--json", action="store_true", help="for programs")
     options = parser.parse_args(arguments)
     shield()
-    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         answers = read_answers()
         ejected = answers.get("ejected") or {}

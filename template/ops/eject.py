@@ -12,9 +12,10 @@ import sys
 from pathlib import Path
 
 import yaml
+from clean_tree import require_committed
 from copies import NotDoneError
-from drift import is_ours
-from rendering import ANSWERS, read_answers, require_committed, shield
+from references import is_ours
+from rendering import ANSWERS, read_answers, shield
 
 # Copier takes what is ejected for patterns, a line each.
 PLAIN = re.compile(r"[\w./@+=,~-]+")
@@ -26,14 +27,21 @@ def eject(path: str, reason: str) -> bool:
     Raises:
         NotDoneError: it is no file of ours, no reason is given, or something is not committed.
     """
+    expected = "expected make eject FILE=ops/health.py REASON='asks another port'"
+    if not path.strip():
+        raise NotDoneError(f"no file; {expected}", 2)
     path = os.path.normpath(path)
     if not reason.strip() or not reason.isprintable():
-        raise NotDoneError("no reason; expected one line: make eject FILE=ops/health.py REASON='asks another port'", 2)
+        raise NotDoneError(f"{'a reason that is not one line' if reason.strip() else 'no reason'}; {expected}", 2)
     answers = read_answers()
     ejected = answers.get("ejected") or {}
     if path in ejected:
         return False
-    if not is_ours(path):
+    if path.startswith(("/", "..")):
+        raise NotDoneError(f"{path} is not in this service; expected a path from here", 2)
+    if Path(path).is_dir():
+        raise NotDoneError(f"{path} is a folder; expected one file of ours", 2)
+    if not is_ours(path) or path == str(ANSWERS):
         raise NotDoneError(f"{path} is yours already, or shared; expected a file of ours: updating.md lists them", 2)
     if not PLAIN.fullmatch(path):
         raise NotDoneError(f"{path!r} would be read as a pattern; expected letters, digits and ./_@+=,~- in it", 2)

@@ -8,10 +8,11 @@ Exit codes: 0 done or nothing to do, 1 not done, or a conflict to settle, 2 wron
 import argparse
 import subprocess
 import sys
-import warnings
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
+from clean_tree import nothing_hidden, require_committed, require_in_place
 from copies import NotDoneError
 from leaving import OURS, edited, modules, sweep
 from references import references
@@ -22,8 +23,6 @@ from rendering import (
     listed,
     read_answers,
     rendered,
-    require_committed,
-    require_in_place,
     shield,
     update,
 )
@@ -36,12 +35,13 @@ INSTEAD = {
         "anybody may come in there."
     )
 }
+BACK = "git restore --staged --worktree . && git clean -d --force ."
 AFTERWARDS = {"auth": "a route without `Public` or a guard makes `make test` red: docs/chassis/features/auth.md"}
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Add or remove one feature."""
-    parser = argparse.ArgumentParser(description="Add a feature to this service, or remove one.")
+    parser = argparse.ArgumentParser(description="Add a feature to this service, or remove one.", allow_abbrev=False)
     which = parser.add_mutually_exclusive_group(required=True)
     which.add_argument("--add", metavar="NAME")
     which.add_argument("--remove", metavar="NAME")
@@ -49,7 +49,6 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--yes", action="store_true", help="with --remove: even files of ours that you have edited")
     options = parser.parse_args(arguments)
     shield()
-    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         if options.add is not None:
             return add(options.add, with_sample=options.sample)
@@ -72,14 +71,15 @@ def add(feature: str, *, with_sample: bool) -> int:
             return 0
     require_committed()
     require_in_place(answers)
-    if not is_there:
-        update(wanted)
-    if with_sample:
-        with rendered(answers, without) as lean, rendered(answers, wanted) as full:
-            copy_missing(full, listed(full) - listed(lean))
-    if conflicts():
-        return 1
-    setup()
+    with way_back(), nothing_hidden(Path()):
+        if not is_there:
+            update(wanted)
+        if with_sample:
+            with rendered(answers, without) as lean, rendered(answers, wanted) as full:
+                copy_missing(full, listed(full) - listed(lean))
+        if conflicts():
+            return 1
+        setup()
     report()
     if not is_there and feature in AFTERWARDS:
         print(f"note: {AFTERWARDS[feature]}")
@@ -106,11 +106,12 @@ def remove(feature: str, *, is_sure: bool) -> int:
             require_unedited(feature, leaving, full)
         dropped = libraries(full) - libraries(lean)
         unread = settings_of(full) - settings_of(lean)
-    update(wanted)
-    sweep(leaving)
-    if conflicts():
-        return 1
-    setup()
+    with way_back(), nothing_hidden(Path()):
+        update(wanted)
+        sweep(leaving)
+        if conflicts():
+            return 1
+        setup()
     report()
     for note in notes(feature, wanted, leaving, dropped, unread):
         print(f"note: {note}")
@@ -139,13 +140,24 @@ def require_unedited(feature: str, leaving: set[str], original: Path) -> None:
         )
 
 
+@contextmanager
+def way_back() -> Iterator[None]:
+    """Where it ends half way, say how the service is brought back."""
+    try:
+        yield
+    except BaseException:
+        if git("status", "--porcelain", "--", "."):
+            print(f"half of it is in your files; back to what was committed: {BACK}", file=sys.stderr)
+        raise
+
+
 def conflicts() -> list[str]:
     """Files that Copier could not merge, told."""
     if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
         print(
             "settle them as docs/chassis/updating.md says, then make setup, make check, make test; then commit.\n"
-            "Or go back: git restore --staged --worktree . && git clean -d --force .",
+            f"Or go back: {BACK}",
             file=sys.stderr,
         )
     return found

@@ -9,24 +9,31 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import MappingProxyType
+from typing import Any
 
 import copier
+import yaml
+from clean_tree import nothing_hidden, require_in_place
 from copies import tell
 from leaving import plain
 from remains import settings_of
-from rendering import ANSWERS, ENDS, listed, read_answers, rendered, require_in_place, template_in_use
+from rendering import ANSWERS, ENDS, listed, read_answers, rendered, template_in_use
 from repository import NO_HOOKS, git
 
 
 @dataclass(frozen=True)
 class Foresight:
-    """Files that an update changes or cannot merge, what of the team's it would lose, settings that come or go."""
+    """Files that an update changes or cannot merge, what of the team's it would lose, settings that come or go.
+
+    `ejected` are the team's by `make eject`, and other in the new release: they stay as they are.
+    """
 
     changed: tuple[str, ...]
     conflicts: tuple[str, ...]
     losses: tuple[str, ...]
     settings_added: tuple[str, ...]
     settings_removed: tuple[str, ...]
+    ejected: tuple[str, ...]
 
 
 def foresee(data: Mapping[str, str]) -> Foresight:
@@ -53,15 +60,15 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
         tell(step)
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
         was = settings_of(there)
-        with template_in_use():
+        with nothing_hidden(there), template_in_use():
             copier.run_update(there, data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
         conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
         changed = {*_paths(there, "diff", "--name-only", "--relative", "HEAD"), *_new(there)}
         losses = tuple(_losses(before, fresh, there, conflicts))
         now = settings_of(there)
-    return Foresight(
-        tuple(sorted(changed)), tuple(sorted(conflicts)), losses, tuple(sorted(now - was)), tuple(sorted(was - now))
-    )
+        added, removed = tuple(sorted(now - was)), tuple(sorted(was - now))
+    ejected = tuple(_other(answers, yaml.safe_load((there / ANSWERS).read_text("utf-8"))))
+    return Foresight(tuple(sorted(changed)), tuple(sorted(conflicts)), losses, added, removed, ejected)
 
 
 @contextmanager
@@ -102,6 +109,20 @@ def _held(folder: Path) -> list[str]:
 
 def _new(folder: Path) -> list[str]:
     return _paths(folder, "ls-files", "--others", "--exclude-standard")
+
+
+def _other(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]:
+    """The ejected files that are not the same in the releases of these answers."""
+    if not (ejected := after.get("ejected")):
+        return
+    with (
+        rendered({**before, "ejected": {}}, before["features"]) as old,
+        rendered({**after, "ejected": {}}, after.get("features", [])) as new,
+    ):
+        for path in sorted(ejected):
+            texts = [(folder / path).read_bytes() if (folder / path).is_file() else None for folder in (old, new)]
+            if texts[0] != texts[1]:
+                yield path
 
 
 def _losses(before: dict[str, bytes], fresh: Path, there: Path, conflicts: set[str]) -> Iterator[str]:

@@ -27,10 +27,15 @@ Found = set[tuple[int, str, str]]
 """Line, "imports" or "names", module."""
 
 
+def is_ours(path: str) -> bool:
+    """Whether a release brings it as a whole."""
+    return bool(path.startswith(OURS) or OUR_FILES.fullmatch(path))
+
+
 def references(leaving: set[str]) -> Iterator[str]:
     """`file:line imports module`, or `names`, for every place of the team's that these modules would break."""
     for path in sorted(set(git("ls-files", "-z").split("\0"))):
-        if path.startswith(OURS) or OUR_FILES.fullmatch(path) or not Path(path).is_file():
+        if is_ours(path) or not Path(path).is_file():
             continue
         content = Path(path).read_bytes()
         is_module = path.endswith((".py", ".pyi"))
@@ -52,10 +57,10 @@ def misplaced(ejected: Collection[str]) -> Iterator[str]:
     for entry in git("ls-files", "--stage", "-z").split("\0")[:-1]:
         path = entry.partition("\t")[2]
         above = [str(one) for one in PurePosixPath(path).parents]
-        is_ours = path.startswith(OURS) or OUR_FILES.fullmatch(path) or path in SHARED
         if path in ejected:
             continue
-        if entry.startswith("120000") and (is_ours or any(one.startswith(f"{path}/") for one in OURS)):
+        is_here = is_ours(path) or path in SHARED or any(one.startswith(f"{path}/") for one in OURS)
+        if entry.startswith("120000") and is_here:
             yield f"{path} is a link"
         for one in above:
             is_file = OUR_FILES.fullmatch(one) or one in SHARED or (one.startswith(OURS) and PurePosixPath(one).suffix)
@@ -79,11 +84,11 @@ def _meant(name: str, leaving: set[str]) -> str:
 
 def _in_text(content: bytes, path: str, leaving: set[str]) -> Found:
     found: Found = set()
-    is_ours = False
+    in_our_zone = False
     for number, line in enumerate(content.decode("utf-8", "replace").split("\n"), 1):
         if path in SHARED and line.strip().startswith("# --- "):
-            is_ours = line.startswith("# --- ours")
-        if not is_ours:
+            in_our_zone = line.startswith("# --- ours")
+        if not in_our_zone:
             found |= {(number, "names", _meant(f"{one[1]}.{one[2]}", leaving)) for one in IN_TEXT.finditer(line)}
     return {one for one in found if one[2]}
 

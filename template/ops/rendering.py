@@ -8,7 +8,7 @@ import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,14 +18,11 @@ import yaml
 from copies import NotDoneError, tell
 from leaving import OURS
 from plumbum import local
-from references import misplaced
-from repository import git
 
 # As copier.yml orders them: so the answer is the same, however often one came and went.
 FEATURES = ("auth", "rate_limit")
 ANSWERS = Path(".copier-answers.yml")
 ENDS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
-MARKER = "<<<<<<< before updating"
 # Where git itself starts this, in a hook or a rebase, they name another folder than the one that is meant.
 CALLERS = ("GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_PREFIX", "GIT_OBJECT_DIRECTORY", "GIT_COMMON_DIR")
 # Set otherwise, files are not seen that an update would overwrite, and edits are not merged.
@@ -57,38 +54,15 @@ def read_answers(feature: str | None = None) -> dict[str, Any]:
     return dict(answers)
 
 
-def require_committed() -> None:
-    """Raise NotDoneError unless git holds everything as it is."""
-    why = ""
-    try:
-        is_tracked = bool(git("ls-files", "--", str(ANSWERS)))
-    except subprocess.CalledProcessError as error:  # no repository, or one of somebody else
-        is_tracked, why = False, f" ({error.stderr.decode(errors='replace').strip().partition(chr(10))[0]})"
-    if not is_tracked:
-        expected = "expected a repository that is yours, with everything committed"
-        raise NotDoneError(f"git does not hold this service{why}; {expected}", 2)
-    if git("status", "--porcelain", "--", "."):
-        raise NotDoneError("not everything is committed (git status); commit or stash it, then try again", 2)
-
-
-def require_in_place(answers: Mapping[str, Any]) -> None:
-    """Raise NotDoneError where a link or a folder stands for a file of ours: Copier writes through it, or stops."""
-    for found in misplaced(answers.get("ejected") or {}):
-        raise NotDoneError(f"{found} here; expected what is ours in its place: see updating.md", 2)
-
-
-def require_settled() -> None:
-    """Raise NotDoneError where an earlier update's markers were committed: another would nest its own in them."""
-    done = subprocess.run(
-        ["git", "grep", "-G", "--no-color", "--name-only", f"^{MARKER}"], capture_output=True, text=True, check=False
-    )
-    if done.stdout:
-        found = ", ".join(done.stdout.split("\n")[:-1])
-        raise NotDoneError(f"markers of an earlier update stand in {found}; settle them as updating.md says", 2)
-
-
 def shield() -> None:
-    """Keep what the caller set of git from deciding what an update sees, and let names of any bytes be printed."""
+    """Let no setting of the caller's decide what an update sees, no signal leave what is made on the way.
+
+    And let names of any bytes be printed.
+    """
+    for each in ENDS:  # else scratch folders would stay
+        if signal.getsignal(each) is not signal.SIG_IGN:  # as behind nohup
+            signal.signal(each, signal.default_int_handler)
+    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     for name in CALLERS:
         os.environ.pop(name, None)
     count = int(os.environ.get("GIT_CONFIG_COUNT") or 0)
@@ -122,10 +96,6 @@ def template_in_use() -> Iterator[None]:
 def ended(do: Callable[[], int]) -> int:
     """Do it, and return the exit code; what kept it from being done is one line."""
     shield()
-    for each in ENDS:  # else the scratch worktree would stay
-        if signal.getsignal(each) is not signal.SIG_IGN:  # as behind nohup
-            signal.signal(each, signal.default_int_handler)
-    warnings.simplefilter("ignore")  # of Copier, about templates on this machine
     try:
         return do()
     except subprocess.CalledProcessError as error:

@@ -14,12 +14,14 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
+from pathlib import Path
 
 import copier
+from clean_tree import nothing_hidden, require_committed, require_settled
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
 from new_answers import changed_answers
-from rendering import ended, read_answers, require_committed, require_settled, template_in_use
+from rendering import ended, read_answers, template_in_use
 from repository import NO_HOOKS, git, head, here, unmerged
 from template_notes import notes
 from update_proposal import branch_for, commit, locked, newest
@@ -39,6 +41,7 @@ def show(before: str, after: str, seen: Foresight, *, is_whole: bool) -> None:
         ("LOST", seen.losses),
         ("setting added", seen.settings_added),
         ("setting removed", seen.settings_removed),
+        ("ejected, and other in this release", seen.ejected),
     ):
         for one in told:
             print(f"{word}: {one}")
@@ -52,7 +55,7 @@ def _versions(data: Mapping[str, str]) -> tuple[str, str] | None:
     require_committed()
     require_settled()
     versions = newest()
-    return versions if versions or not data else (read_answers()["_commit"],) * 2
+    return versions if versions or not data else (read_answers()["_commit"].removeprefix("v"),) * 2
 
 
 def dry_run(data: Mapping[str, str], *, as_json: bool) -> int:
@@ -72,6 +75,7 @@ def dry_run(data: Mapping[str, str], *, as_json: bool) -> int:
         print(json.dumps({**told, **vars(seen), "notes": notes(*versions)}))
     else:
         show(*versions, seen, is_whole=True)
+        print(f"nothing is changed; make update does it{', and asks for ARGS=--anyway' if seen.losses else ''}")
     return 1 if seen.conflicts or seen.losses else 0
 
 
@@ -112,7 +116,7 @@ def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> in
     begun.save()
     git(*NO_HOOKS, "switch", "--quiet", "--create", begun.branch)
     tell(f"updating from {before} to {after}, on the branch {begun.branch}")
-    with template_in_use():
+    with nothing_hidden(Path()), template_in_use():
         copier.run_update(data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
     if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
@@ -134,7 +138,9 @@ def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> in
 
 def main() -> int:
     """Update, foresee or undo, as the command line says."""
-    parser = argparse.ArgumentParser(description="Bring this service to the newest release of its template.")
+    parser = argparse.ArgumentParser(
+        description="Bring this service to the newest release of its template.", allow_abbrev=False
+    )
     which = parser.add_mutually_exclusive_group()
     which.add_argument("--dry-run", action="store_true", help="only say what would come")
     which.add_argument("--undo", action="store_true", help="back to the branch and the files of before")
@@ -144,6 +150,8 @@ def main() -> int:
     options = parser.parse_args()
     if options.json and not options.dry_run:
         parser.error("--json goes with --dry-run")
+    if options.undo and (options.data or options.anyway):
+        parser.error("--undo goes alone")
     if options.undo:
         return undo()
     data = changed_answers(options.data)

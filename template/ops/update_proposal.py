@@ -16,9 +16,10 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
+from clean_tree import require_committed
 from copies import NotDoneError
 from foresight import undisturbed, updated
-from rendering import ended, require_committed, template_in_use
+from rendering import ended, template_in_use
 from repository import NO_HOOKS, git, head, here, switch_back
 
 PAGE = Path("var/update-proposal.md")
@@ -36,6 +37,7 @@ class Proposal:
     conflicts: tuple[str, ...]
     changed: tuple[str, ...]
     losses: tuple[str, ...] = ()
+    ejected: tuple[str, ...] = ()
     lock: str = ""
     """What uv said, where the lock could not be brought up to date."""
 
@@ -59,6 +61,9 @@ class Proposal:
         if self.losses:
             lost = "As it is, the branch takes away work of yours; docs/chassis/updating.md says where it belongs."
             told += ["## Losses", "", lost, "", *(f"- {words}" for words in self.losses), ""]
+        if self.ejected:
+            stay = "The release has these otherwise; they are yours by `make eject`, and stay as they are."
+            told += ["## Ejected", "", stay, "", *(f"- `{path}`" for path in self.ejected), ""]
         if self.lock:
             told += ["## The lock", "", f"`uv.lock` is not up to date: {self.lock}", ""]
         more = len(self.changed) - MOST_FILES
@@ -134,7 +139,7 @@ def proposed(branch: str, before: str, after: str) -> Proposal:
     lock = "" if "pyproject.toml" in seen.conflicts else locked()
     git("add", "--all", ".")
     changed = tuple(_paths("diff", "--name-only", "--relative", "--cached", "-z"))
-    return Proposal(branch, before, after, seen.conflicts, changed, seen.losses, lock)
+    return Proposal(branch, before, after, seen.conflicts, changed, seen.losses, seen.ejected, lock)
 
 
 def _paths(*arguments: str) -> list[str]:

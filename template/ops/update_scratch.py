@@ -11,8 +11,9 @@ import argparse
 import json
 import sys
 
+from clean_tree import require_committed
 from copies import NotDoneError
-from rendering import ended, require_committed
+from rendering import ended
 from repository import git, head, here
 from update_proposal import branch_for, commit, newest, proposed
 

@@ -3,8 +3,11 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
+import yaml
 from copies import NotDoneError
+from rendering import ANSWERS
 from repository import git, head, here, switch_back, unmerged
 from update_proposal import identity
 
@@ -38,9 +41,12 @@ def undo() -> int:
     now = here()
     if now not in (begun.branch, begun.here):
         raise NotDoneError(f"{now} is checked out; expected {begun.branch}, as the update left it", 2)
-    is_elsewhere = now != begun.branch and head() != begun.start
-    if is_elsewhere and not git("branch", "--list", "--no-merged", "HEAD", begun.branch):
-        raise NotDoneError(f"{now} has the update by now, or {begun.branch} is gone; git revert takes back a merge", 2)
+    if begun.here != "HEAD" and not git("branch", "--list", begun.here):
+        way = f"git branch {begun.here} {begun.start[:12]}, then try again"
+        raise NotDoneError(f"the branch {begun.here} is gone; expected it, for the update began there: {way}", 2)
+    if _is_merged(begun):
+        told = f"{begun.here} has the update by now, or {begun.branch} is gone; git revert takes back a merge"
+        raise NotDoneError(told, 2)
     if now == begun.branch:
         if found := unmerged():  # git stashes no unmerged file
             git("add", "--", *found)
@@ -58,3 +64,22 @@ def undo() -> int:
     told = "as before" if head() == begun.start else "with what was committed there since"
     print(f"{told}: {where}; make setup installs what it asks for")
     return 0
+
+
+def _is_merged(begun: Begun) -> bool:
+    """Whether the team's branch has the update: by a merge, or as one commit of its own (a squash)."""
+    is_named = begun.here != "HEAD"
+    tip = git("rev-parse", f"refs/heads/{begun.here}").strip() if is_named else head()
+    if tip == begun.start or (not is_named and here() == begun.branch):
+        return False
+    if not git("branch", "--list", begun.branch):
+        return True
+    made = git("rev-parse", f"refs/heads/{begun.branch}").strip()
+    is_inside = made != begun.start and bool(git("branch", "--list", "--merged", tip, begun.branch))
+    was, now, there = (_answers(commit) for commit in (begun.start, tip, made))
+    return is_inside or (now != was and (now == there or now.get("_commit") != was.get("_commit")))
+
+
+def _answers(commit: str) -> dict[str, Any]:
+    found = yaml.safe_load(git("show", f"{commit}:./{ANSWERS}"))
+    return found if isinstance(found, dict) else {}
