@@ -24,7 +24,8 @@ from fleet_service import Workshop
 from fleet_update import begun, folder_of, run
 from fleet_work import Row, shown, untold
 
-app = typer.Typer(help=__doc__.splitlines()[0], no_args_is_help=True, add_completion=False)
+# Plain words, and no boxes: they break paths, and names of options where a terminal is narrow.
+app = typer.Typer(help=__doc__.splitlines()[0], no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 CORES = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -440,6 +440,20 @@ def test_wrong_use_ends_with_2(fleet: Fleet, tmp_path: Path, arguments: list[str
     assert (tmp_path / "work/.gitignore").read_text() == "mine\n"
 
 
+def test_wrong_use_is_told_in_one_line(fleet: Fleet, tmp_path: Path) -> None:
+    """However long a path is it stands there whole, and nothing is drawn around it; a narrow help names each option."""
+    work = tmp_path / ("a long name " * 9)
+    work.mkdir()
+    (work / "file").touch()
+    told = fleet("update", "x", "--report", work).stderr.splitlines()
+    assert told[-1].endswith(f"found files in {work} that are no report, expected a new folder")
+    assert all(line.isascii() for line in told)
+    helped = fleet("update", "--help", COLUMNS="40").stdout
+    assert re.findall(r"^  (--[a-z-]+)", helped, re.MULTILINE) == [
+        *("--list", "--gate", "--report", "--resume", "--again", "--anyway", "--jobs", "--timeout-seconds", "--help"),
+    ]
+
+
 def test_program_brings_what_it_needs(tmp_path: Path) -> None:
     """`uv run --script` installs what its head names, and gates do not see it."""
     command = [require("uv"), "run", "--quiet", "--script", FLEET, "show", str(tmp_path)]
