@@ -12,6 +12,7 @@ from typing import Any
 import typer
 from fleet_list import Service
 from fleet_programs import EndedError, Programs, base_environment
+from fleet_report import plain
 
 Row = dict[str, Any]
 WAIT_SECONDS = 0.5  # until Ctrl-C is noticed, at the latest
@@ -56,10 +57,11 @@ def work(
     failed: Callable[[Service, str], Row], told: Callable[[Row], str],
 ) -> tuple[list[Row], bool]:  # fmt: skip
     """Do it to each service; returns the rows there are, and whether it was interrupted."""
-    rows: queue.Queue[Row | None] = queue.Queue()
+    rows: queue.Queue[Service | Row | None] = queue.Queue()
 
     def group(members: Sequence[Service]) -> None:
         for service in members:
+            rows.put(service)
             try:
                 row = do(service)
             except EndedError:
@@ -76,9 +78,9 @@ def work(
             for members in groups:
                 pool.submit(group, members)
             with _progress(len(found), told) as tell:
-                for row in _until_done(rows, len(groups)):
-                    done.append(row)
-                    tell(row)
+                for each in _until_done(rows, len(groups)):
+                    done += [] if isinstance(each, Service) else [each]
+                    tell(each)
         except KeyboardInterrupt:
             typer.echo("interrupted: ending what runs", err=True)
             pool.shutdown(wait=False, cancel_futures=True)
@@ -87,7 +89,8 @@ def work(
     return done, False
 
 
-def _until_done(rows: queue.Queue[Row | None], groups: int) -> Iterator[Row]:
+def _until_done(rows: queue.Queue[Service | Row | None], groups: int) -> Iterator[Service | Row]:
+    """Each service that is begun, and the row of each that is done."""
     while groups:
         try:  # a signal that another thread takes, or that comes just before a wait, does not end it
             row = rows.get(timeout=WAIT_SECONDS)
@@ -100,13 +103,19 @@ def _until_done(rows: queue.Queue[Row | None], groups: int) -> Iterator[Row]:
 
 
 @contextmanager
-def _progress(count: int, told: Callable[[Row], str]) -> Iterator[Callable[[Row], None]]:
-    """A bar on a terminal, else a line for each that is done."""
+def _progress(count: int, told: Callable[[Row], str]) -> Iterator[Callable[[Service | Row], None]]:
+    """A bar on a terminal, else a line for each that is begun, and for each that is done."""
     if not sys.stderr.isatty():
         numbers = iter(range(1, count + 1))
-        yield lambda row: typer.echo(f"[{next(numbers)}/{count}] {told(row)}", err=True)
+
+        def tell(each: Service | Row) -> None:
+            is_begun = isinstance(each, Service)
+            said = f"{plain(each.name)}: begun" if is_begun else f"[{next(numbers)}/{count}] {told(each)}"
+            typer.echo(said, err=True)
+
+        yield tell
         return
     label = f"{count} service{'s' if count != 1 else ''}"
     with typer.progressbar(length=count, label=label, show_pos=True, show_eta=False, file=sys.stderr) as bar:
         bar.render_progress()
-        yield lambda _: bar.update(1)
+        yield lambda each: None if isinstance(each, Service) else bar.update(1)
