@@ -21,7 +21,7 @@ from fleet_list import Service, read_list, services
 from fleet_programs import Programs, base_environment
 from fleet_report import as_json, exit_code, plain, shown_line, shown_table
 from fleet_service import Workshop
-from fleet_update import begun, folder_of, run
+from fleet_update import begun, folder_of, how_to_resume, run
 from fleet_work import Row, shown, untold
 
 # Plain words, and no boxes: they break paths, and names of options where a terminal is narrow.
@@ -122,13 +122,15 @@ def update(
     if not found and not resume:
         raise typer.BadParameter("found no service, expected folders or --list FILE")
     try:
-        report = folder_of(report.absolute(), is_resumed=resume)
-        with alone(report):
-            journal = begun(report, found, gates, anyway=anyway, is_resumed=resume, is_new=again)
-            code = run(report, journal, jobs, timeout_seconds)
+        folder = folder_of(report.absolute(), is_resumed=resume)
+        with alone(folder):
+            journal = begun(folder, found, gates, anyway=anyway, is_resumed=resume, is_new=again)
+            code, is_interrupted = run(folder, journal, jobs, timeout_seconds)
     except (BusyError, OSError) as error:
         typer.echo(f"not done: {error}", err=True)
         raise typer.Exit(2) from None
+    if is_interrupted:
+        typer.echo(f"not done: interrupted; {how_to_resume(report)} goes on", err=True)
     raise typer.Exit(code)
 
 

@@ -1,4 +1,4 @@
-"""How the rows of a fleet are told: a table for people, Markdown, JSON, an exit code. Standard library only."""
+"""How the rows of a fleet are told: a table for people, JSON, an exit code. Standard library only."""
 
 import json
 import textwrap
@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from typing import Any
 
 Row = dict[str, Any]
-GOOD, LOOK = ("good", "newest", "there"), ("conflict", "lock", "lost", "gate")
+LOOK, UNDONE = ("conflict", "lock", "lost", "gate"), ("left", "failed")
 FAULTS = ("drift", "conflicts", "losses", "gates")
 MEANS = {
     "good": "updated on its branch, every gate passes",
@@ -17,17 +17,17 @@ MEANS = {
     "lock": "updated on its branch; uv.lock does not fit",
     "lost": "not updated: work of the team's would be lost",
     "gate": "updated on its branch; a gate fails",
+    "left": "not done yet: the run was interrupted",
     "failed": "not done",
 }
 INDENT = "    "
-MOST_FILES = 20
 
 
 def exit_code(rows: Iterable[Row]) -> int:
     """0 all is good, 1 somebody has to look, 2 something could not be told or done."""
     codes = {0}
     for row in rows:
-        if row["failed"] or row.get("state") == "failed":
+        if row["failed"] or row.get("state") in UNDONE:
             codes.add(2)
         elif row["state"] in LOOK if "state" in row else any(row[name] for name in FAULTS):
             codes.add(1)
@@ -57,7 +57,7 @@ def _notes(row: Row, *, with_names: bool) -> Iterator[str]:
     if row["branch"]:
         yield f"the branch {row['branch']} is there"
     for gate in row["gates"] or ():
-        yield f"make {gate['target']} fails: {_last(gate['tail'])}"
+        yield f"make {gate['target']} fails: {gate['why']}"
     if with_names:
         yield from (f"{one['what']}: {one['path']}" for one in row["drift"] or ())
         yield from (f"ejected: {path}: {reason}" for path, reason in sorted(row["ejected"].items()))
@@ -69,20 +69,12 @@ def _releases(row: Row) -> tuple[str, str]:
     return _cut(row["from"] or "?", 12), _cut(row["to"] or "?", 12)
 
 
-def _last(tail: Sequence[str]) -> str:
-    """The last that a program said, and not what make says of it."""
-    said = [text for text in tail if text.strip()]
-    return next(
-        (text for text in reversed(said) if not text.startswith(("make:", "make["))), [*said, "it said nothing"][0]
-    )
-
-
 def updated_table(rows: Sequence[Row], width: int) -> str:
     """The table of `fleet update`; what somebody has to look at stands below its row."""
-    head = ("service", "from", "to", "files", "seconds", "result")
+    head = ("service", "from", "to", "files", "drift", "manual", "seconds", "result")
     cells = []
     for row in rows:
-        numbers = str(len(row["changed"])), f"{row['seconds']:.0f}"
+        numbers = (str(len(row["changed"])), str(len(row["drift"])), by_hand(row), f"{row['seconds']:.0f}")
         cells.append((row["service"], *_releases(row), *numbers, row["state"]))
     return _table(head, cells, [list(_troubles(row)) for row in rows], width)
 
@@ -95,7 +87,12 @@ def _troubles(row: Row) -> Iterator[str]:
     if row["lock"]:
         yield f"uv.lock: {row['lock']}"
     if row["gate"]:
-        yield f"make {row['gate']['target']} fails: {_last(row['gate']['tail'])}"
+        yield f"make {row['gate']['target']} fails: {row['gate']['why']} (all of it: {row['gate']['log']})"
+
+
+def by_hand(row: Row) -> str:
+    """How many steps the releases leave to the team."""
+    return "?" if row["notes"] is None else str(sum(len(one["manual"]) for one in row["notes"]))
 
 
 def line(row: Row) -> str:
@@ -112,45 +109,6 @@ def shown_line(row: Row) -> str:
 def as_json(rows: Sequence[Row], **more: object) -> str:
     """The rows for programs."""
     return json.dumps({**more, "exit": exit_code(rows), "services": list(rows)}, indent=2) + "\n"
-
-
-def as_markdown(rows: Sequence[Row], gates: Sequence[str], began: str) -> str:
-    """The report of an update for people."""
-    states = [row["state"] for row in rows]
-    counts = ", ".join(f"{states.count(state)} {state}" for state in MEANS if state in states)
-    told = ["# Update of the fleet", "", f"Begun {began}. Gates: {', '.join(f'`make {gate}`' for gate in gates)}."]
-    told += [f"Services: {counts}. Nothing was pushed.", ""]
-    told += [
-        "| service | from | to | branch | commit | files | result | seconds |",
-        "|---|---|---|---|---|---|---|---|",
-    ]
-    for row in rows:
-        cells = [row["service"], row["from"], row["to"], row["branch"], row["commit"][:12], len(row["changed"])]
-        told.append(f"| {' | '.join(_cell(one) for one in [*cells, row['state'], row['seconds']])} |")
-    told += ["", *(f"- {state}: {MEANS[state]}" for state in MEANS if state in states), ""]
-    for row in rows:
-        told += _section(row)
-    return "\n".join(told).rstrip("\n") + "\n"
-
-
-def _section(row: Row) -> list[str]:
-    told = [f"## {plain(row['service'])}", "", f"`{plain(row['path'])}`: {MEANS[row['state']]}.", ""]
-    told += [f"- not done: {plain(row['failed'])}"] if row["failed"] else []
-    told += [f"- conflict: `{plain(path)}`" for path in row["conflicts"]]
-    told += [f"- LOST: {plain(words)}" for words in row["losses"]]
-    told += [f"- `uv.lock`: {plain(row['lock'])}"] if row["lock"] else []
-    if changed := [f"`{plain(path)}`" for path in row["changed"][:MOST_FILES]]:
-        more = len(row["changed"]) - MOST_FILES
-        told += [f"- changed: {', '.join(changed)}{f' and {more} more, all in report.json' if more > 0 else ''}"]
-    if gate := row["gate"]:
-        ended = "was ended" if gate["code"] is None else f"ended with {gate['code']}"
-        told += [f"- `make {gate['target']}` {ended}; its last lines:", ""]
-        told += [f"{INDENT}{INDENT}{plain(text)}" for text in gate["tail"]]
-    return [*told, ""] if told[-1] else told
-
-
-def _cell(value: object) -> str:
-    return plain(str(value)).replace("|", "\\|")
 
 
 def plain(text: str) -> str:

@@ -18,6 +18,7 @@ from typing import Any
 import yaml
 from fleet_list import Service
 from fleet_programs import Done, Programs, TookTooLongError
+from fleet_said import headline
 from fleet_template import NotToldError, Template, Templates, configured
 
 OPS = Path(__file__).resolve().parent.parent / "template" / "ops"
@@ -128,7 +129,7 @@ class Workshop:
         shutil.rmtree(whole.parent, ignore_errors=True)
 
     def ops(self, program: str, folder: Path, service: Service, held: Held, *arguments: str) -> Any:
-        """Run a program of template/ops in a folder, and return the JSON it prints.
+        """Run a program of template/ops, or one by its path, in a folder, and return the JSON it prints.
 
         Raises:
             NotToldError: it could not tell, or not do it.
@@ -150,13 +151,15 @@ class Workshop:
             raise NotToldError((done.err.strip().splitlines() or [f"{program} said nothing"])[-1]) from None
 
     def gate(self, target: str, folder: Path, log: Path) -> dict[str, Any] | None:
-        """Run a target; None where it passes, else how it ended and its last lines."""
+        """Run a target; None where it passes, else how it ended, the line that says why, and its last lines."""
         try:
             done = self.programs.run(["make", "--", target], folder, self.environment, log)
         except (TookTooLongError, OSError) as error:
             said = error.out.splitlines() if isinstance(error, TookTooLongError) else []
-            return {"target": target, "code": None, "tail": [*said, str(error)][-TAIL_LINES:]}
-        return {"target": target, "code": done.code, "tail": done.out.splitlines()[-TAIL_LINES:]} if done.code else None
+            return {"target": target, "code": None, "why": str(error), "tail": [*said, str(error)][-TAIL_LINES:]}
+        said = done.out.splitlines()
+        tail = said[-TAIL_LINES:]
+        return {"target": target, "code": done.code, "why": headline(said), "tail": tail} if done.code else None
 
     def _run(self, command: list[str], folder: Path, environment: Mapping[str, str]) -> Done:
         try:

@@ -6,13 +6,16 @@ other's locks. So every service gets a cache of its own, filled from a mirror on
 
 import re
 import threading
+import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from hashlib import sha256
 from pathlib import Path
+from typing import Any
 
 from fleet_programs import Programs, TookTooLongError
 
+NOTES = "docs/releases.toml"
 _HOSTS = {"gh:": "https://github.com/", "gl:": "https://gitlab.com/"}
 _RELEASE = re.compile(r"v?(\d+(?:\.\d+)*)")
 _PASSWORD = re.compile(r"://[^/@\s]*@")
@@ -24,14 +27,24 @@ class NotToldError(Exception):
 
 @dataclass(frozen=True)
 class Template:
-    """A template that can be reached: its releases from the oldest to the newest, and what lets git find it here."""
+    """A template that can be reached: its releases from the oldest to the newest, and what lets git find it here.
+
+    `notes` are what it says of them, None where that cannot be had.
+    """
 
     releases: tuple[str, ...]
     settings: tuple[tuple[str, str], ...] = ()
+    notes: tuple[dict[str, Any], ...] | None = None
 
     def newer_than(self, version: str) -> tuple[str, ...]:
         """The releases after a version."""
         return tuple(one for one in self.releases if order(one) > order(version))
+
+    def notes_between(self, before: str, after: str) -> list[dict[str, Any]] | None:
+        """What it says of the releases after one, up to another."""
+        if self.notes is None:
+            return None
+        return [one for one in self.notes if order(before) < order(one["version"]) <= order(after)]
 
     def environment(self, base: Mapping[str, str], cache: Path) -> dict[str, str]:
         """Variables for Copier and git."""
@@ -58,6 +71,22 @@ def releases_of(listed: str) -> tuple[str, ...]:
     """The releases that `git ls-remote --tags` lists, without what comes before a release."""
     tags = (line.partition("refs/tags/")[2] for line in listed.splitlines())
     return tuple(sorted({found[1] for tag in tags if (found := _RELEASE.fullmatch(tag))}, key=order))
+
+
+def notes_of(text: str) -> tuple[dict[str, Any], ...] | None:
+    """What a list of releases says of each: what a service sees, and what its team does by hand."""
+    try:
+        rows = tomllib.loads(text)["release"]
+        return tuple(
+            {
+                "version": str(row["version"]),
+                "sees": [*map(str, row["sees"])],
+                "manual": [*map(str, row.get("manual", ()))],
+            }
+            for row in rows
+        )
+    except (ValueError, KeyError, TypeError, AttributeError):
+        return None
 
 
 class Templates:
@@ -107,7 +136,18 @@ class Templates:
         releases = releases_of(self._git("ls-remote", "--tags", "--refs", "--", place))
         if not releases:
             raise NotToldError("its template has no release; expected tags such as v1.2.0")
-        return Template(releases, settings)
+        return Template(releases, settings, self._notes(Path(place), releases[-1]))
+
+    def _notes(self, place: Path, newest: str) -> tuple[dict[str, Any], ...] | None:
+        for tag in (f"v{newest}", newest):
+            command = ["git", "cat-file", "blob", f"refs/tags/{tag}:{NOTES}"]
+            try:
+                done = self._programs.run(command, place, self._environment)
+            except (TookTooLongError, OSError):  # it may be a file, a bundle
+                return None
+            if not done.code:
+                return notes_of(done.out)
+        return None
 
     def _git(self, *arguments: str) -> str:
         self._folder.mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,8 @@
 """A run of `fleet update`: begun anew or gone on with, from its journal to its report."""
 
+import shlex
 import shutil
+import sys
 import tempfile
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -10,10 +12,11 @@ import typer
 from fleet_crew import work
 from fleet_journal import Journal
 from fleet_list import Service, services
+from fleet_page import as_markdown
 from fleet_programs import Programs, base_environment
-from fleet_report import as_json, as_markdown, exit_code, line, updated_table
+from fleet_report import as_json, by_hand, exit_code, line, updated_table
 from fleet_service import Workshop
-from fleet_work import Row, Wish, unknown, updated
+from fleet_work import Row, Wish, left, unknown, updated
 
 GATES = ("setup", "check", "test")
 OWN = {"logs", ".gitignore", ".lock", "journal.partial"}
@@ -73,8 +76,8 @@ def _resumed(
     return journal
 
 
-def run(report: Path, journal: Journal, jobs: int, timeout_seconds: float) -> int:
-    """Update what is not done, write the report, print it; returns the exit code."""
+def run(report: Path, journal: Journal, jobs: int, timeout_seconds: float) -> tuple[int, bool]:
+    """Update what is not done, write the report, print it; returns the exit code, and whether it was interrupted."""
     asked = journal.asked
     found, _ = services(map(Path, asked["services"]))
     waiting = set(journal.waiting)
@@ -92,17 +95,24 @@ def run(report: Path, journal: Journal, jobs: int, timeout_seconds: float) -> in
     finally:
         shutil.rmtree(scratch, ignore_errors=True)
     known = journal.done | {row["path"]: row for row in rows}
-    rows = [known.get(str(one.path)) or unknown(one, "interrupted; --resume goes on with it") for one in found]
-    rows = [row | {"service": one.name} for row, one in zip(rows, found, strict=True)]
+    rows = [unknown(one, "") | known.get(str(one.path), left(one)) | {"service": one.name} for one in found]
     if not is_interrupted:
         journal.begin(asked | {"scratch": []})
+    _tell(report, rows, asked)
+    return (2 if is_interrupted else exit_code(rows)), is_interrupted
+
+
+def _tell(report: Path, rows: list[Row], asked: Row) -> None:
     _write(report / "report.json", as_json(rows, began=asked["began"], gates=asked["gates"]))
     _write(report / "report.md", as_markdown(rows, asked["gates"], asked["began"]))
     typer.echo(updated_table(rows, shutil.get_terminal_size((0, 0)).columns))
-    typer.echo(f"written: {report / 'report.md'} and report.json beside it")
-    if is_interrupted:
-        typer.echo(f"not done: interrupted; fleet update --resume --report {report} goes on", err=True)
-    return 2 if is_interrupted else exit_code(rows)
+    steps = sum(int(count) for row in rows if (count := by_hand(row)) != "?")
+    typer.echo(f"written: {report / 'report.md'} and report.json beside it; manual steps: {steps}")
+
+
+def how_to_resume(report: Path) -> str:
+    """The command that goes on, for the folder that it was begun in."""
+    return shlex.join(["uv", "run", "--quiet", "--script", sys.argv[0], "update", "--resume", "--report", str(report)])
 
 
 def _done(report: Path, journal: Journal, todo: Sequence[Service], shop: Workshop, jobs: int) -> tuple[list[Row], bool]:

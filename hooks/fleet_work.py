@@ -11,8 +11,10 @@ from fleet_service import Held, Workshop
 from fleet_template import NotToldError
 
 Row = dict[str, Any]
+SCRATCH = str(Path(__file__).resolve().with_name("fleet_scratch.py"))
+SEEN = ("changed", "conflicts", "losses", "lock", "drift", "settings_added", "settings_removed")
 # What an update has once its commit is made; what follows can be done again.
-MADE = ("from", "to", "branch", "commit", "changed", "conflicts", "losses", "lock")
+MADE = ("from", "to", "branch", "commit", *SEEN)
 
 
 @dataclass(frozen=True)
@@ -57,7 +59,13 @@ def unknown(service: Service, why: str) -> Row:
     """The row of an update that was not done."""
     row: Row = {"service": service.name, "path": str(service.path), "state": "failed", "from": "", "to": ""}
     row |= {"branch": "", "commit": "", "changed": [], "conflicts": [], "losses": [], "lock": "", "gate": None}
+    row |= {"drift": [], "settings_added": [], "settings_removed": [], "notes": []}
     return row | {"seconds": 0.0, "failed": why}
+
+
+def left(service: Service) -> Row:
+    """The row of an update that an interrupted run did not come to, or did not end."""
+    return unknown(service, "") | {"state": "left"}
 
 
 def updated(shop: Workshop, service: Service, wish: Wish, made: Row | None, note: Callable[[Row], None]) -> Row:
@@ -75,6 +83,7 @@ def updated(shop: Workshop, service: Service, wish: Wish, made: Row | None, note
         if made or held.behind:
             with shop.worktree(service, held) as tree:
                 row["state"] = _updated(shop, service, held, tree, wish, made, row, note)
+            row["notes"] = held.template.notes_between(row["from"], row["to"])
         else:
             row |= {"state": "newest", "to": held.version}
     except (NotToldError, OSError) as error:
@@ -90,14 +99,14 @@ def _updated(
     if made:
         row |= made
     else:
-        told = shop.ops("update_scratch.py", tree, service, held, *(["--anyway"] if wish.anyway else []))
+        told = shop.ops(SCRATCH, tree, service, held, *(["--anyway"] if wish.anyway else []))
         if told is None:
             row["to"] = held.version
             return "newest"
         row |= {"to": told["after"], "branch": told["branch"], "commit": told["commit"]}
         if told["is_there"]:
             return "there"
-        row |= {name: told[name] for name in ("changed", "conflicts", "losses", "lock")}
+        row |= {name: told[name] for name in SEEN}
         if not row["commit"]:
             return "lost"
         note({name: row[name] for name in MADE})
@@ -105,7 +114,7 @@ def _updated(
     if not there:
         shop.git(service.path, "branch", "--no-track", row["branch"], row["commit"])
     elif there != row["commit"]:  # somebody worked on it, or made it, since the run was interrupted
-        row |= {name: unknown(service, "")[name] for name in ("changed", "conflicts", "losses", "lock")}
+        row |= {name: unknown(service, "")[name] for name in SEEN}
         row["commit"] = there
         return "there"
     if row["conflicts"] or row["lock"]:
@@ -113,5 +122,6 @@ def _updated(
     shop.git(tree, "checkout", "--quiet", "--detach", row["commit"])
     log = wish.logs / f"{service.key}.log"
     log.unlink(missing_ok=True)
-    row["gate"] = next((found for target in wish.gates if (found := shop.gate(target, tree, log))), None)
-    return "gate" if row["gate"] else "good"
+    gate = next((found for target in wish.gates if (found := shop.gate(target, tree, log))), None)
+    row["gate"] = gate and gate | {"log": f"{wish.logs.name}/{log.name}"}
+    return "gate" if gate else "good"

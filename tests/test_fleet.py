@@ -16,8 +16,10 @@ import pytest
 import yaml
 from conftest import ROOT, commit_all, copy_service, git, release
 from fleet_list import read_list, services
+from fleet_page import as_markdown
 from fleet_programs import Programs, base_environment
-from fleet_report import as_json, shown_table, updated_table
+from fleet_report import MEANS, as_json, shown_table, updated_table
+from fleet_said import headline
 from fleet_service import Workshop
 from fleet_template import order, releases_of
 from fleet_work import unknown, untold
@@ -89,8 +91,31 @@ def fleet(tmp_path: Path) -> Fleet:
     return _fleet
 
 
+NOTES = """
+[[release]]
+version = "1.0.0"
+sees = ["The first."]
+manual = ["Not told: it was done long ago."]
+
+[[release]]
+version = "1.1.0"
+sees = ["Health waits longer."]
+manual = ["Wait | twice."]
+"""
+TOLD = """\
+- 1.1.0: BY HAND: Wait | twice.
+- drift: `Makefile` is edited
+- setting added: `SERVER_PAUSE_SECONDS`
+- setting removed: `SERVER_DRAIN_SECONDS`
+- 1.1.0: Health waits longer.
+"""
+
+
 def newer(template: Path) -> None:
-    """Release 1.1.0: a line more, a file less."""
+    """Release 1.1.0: a line more, a file less, a setting for another, a step to be done by hand."""
+    (template / "docs").mkdir(exist_ok=True)
+    (template / "docs/releases.toml").write_text(NOTES)
+    edit(template / "template/.env.example.jinja", "SERVER_DRAIN_SECONDS", "SERVER_PAUSE_SECONDS")
     edit(template / "template/ops/health.py", "WAIT = 3", "WAIT = 4")
     (template / "template/ops/alerts.py").unlink()
     release(template, "1.1.0")
@@ -138,6 +163,9 @@ def test_soak_all_are_updated_but_those_that_need_somebody(
     assert done.returncode == 1, done.stderr
     assert [state(one) for one in found] == before
     told = rows(tmp_path)
+    begun = [line for line in done.stderr.splitlines() if line.endswith(": begun")]
+    assert sorted(begun) == [f"{one.name}: begun" for one in found]
+    assert done.stderr.startswith(begun[0])
     assert {name: row["state"] for name, row in told.items()} == {
         one.name: {1: "conflict", 2: "gate"}.get(number, "good") for number, one in enumerate(found)
     }
@@ -145,20 +173,23 @@ def test_soak_all_are_updated_but_those_that_need_somebody(
         row = told[one.name]
         assert git(one, "rev-parse", BRANCH).strip() == row["commit"]
         assert git(one, "rev-list", "--count", f"HEAD..{BRANCH}") == "1\n"
-        assert set(row["changed"]) == {".copier-answers.yml", "ops/alerts.py", "ops/health.py"}
+        assert set(row["changed"]) == {".copier-answers.yml", ".env.example", "ops/alerts.py", "ops/health.py"}
         assert (row["from"], row["to"], row["branch"]) == ("1.0.0", "1.1.0", BRANCH)
     assert told["s01"]["conflicts"] == ["ops/health.py"]
     assert "<<<<<<< before updating" in git(found[1], "show", f"{BRANCH}:ops/health.py")
     assert told["s02"]["gate"]["target"] == "gate"
     assert told["s02"]["gate"]["tail"][:2] == ["first", "it | breaks"]
-    assert len(done.stderr.splitlines()) == count
+    log = told["s02"]["gate"]["log"]
+    assert f"    make gate fails: it | breaks (all of it: {log})\n" in done.stdout
+    assert (tmp_path / "fleet-update" / log).read_text().partition("\nfirst\n")[2].startswith("it | breaks\n")
+    assert len(done.stderr.splitlines()) == 2 * count
     agree((tmp_path / "fleet-update/report.md").read_text(), told)
 
 
 def agree(page: str, told: dict[str, dict]) -> None:
     """The report in Markdown has the rows of that in JSON, and a section for each."""
     cells = [re.split(r" \| ", line.strip("| ")) for line in page.splitlines() if re.match(r"\| s\d", line)]
-    assert [cell[:5] + cell[6:] for cell in cells] == [
+    assert [cell[:5] + cell[8:] for cell in cells] == [
         [row["service"], row["from"], row["to"], row["branch"], row["commit"][:12], row["state"], str(row["seconds"])]
         for row in told.values()
     ]
@@ -168,6 +199,50 @@ def agree(page: str, told: dict[str, dict]) -> None:
             assert f"- conflict: `{path}`" in section
         for line in (row["gate"] or {"tail": []})["tail"]:
             assert f"        {line}" in section
+
+
+def test_good_says_what_is_left_to_the_team(grown: Callable[[int], list[Path]], fleet: Fleet, tmp_path: Path) -> None:
+    """Steps to be done by hand, edits of ours that `make drift` names, settings, what the releases passed say."""
+    (service,) = grown(1)
+    change(service, "Makefile", (service / "Makefile").read_text() + "# mine\n")
+    done = fleet("update", service, "--gate", "gate")
+    assert done.returncode == 0, done.stdout
+    head, cells, last = (line.split() for line in done.stdout.splitlines())
+    assert head == ["service", "from", "to", "files", "drift", "manual", "seconds", "result"]
+    assert (cells[:6], cells[7]) == (["s00", "1.0.0", "1.1.0", "4", "1", "1"], "good")
+    assert " ".join(last).endswith("report.json beside it; manual steps: 1")
+    row = rows(tmp_path)["s00"]
+    notes = {"version": "1.1.0", "sees": ["Health waits longer."], "manual": ["Wait | twice."]}
+    assert (row["notes"], row["drift"]) == ([notes], [{"path": "Makefile", "what": "edited"}])
+    assert (row["settings_added"], row["settings_removed"]) == (["SERVER_PAUSE_SECONDS"], ["SERVER_DRAIN_SECONDS"])
+    assert TOLD in (tmp_path / "fleet-update/report.md").read_text()
+    told = as_markdown([row | {"notes": None}], ["gate"], "today")
+    assert "- notes of the releases: not to be had from the template\n" in told
+
+
+@pytest.mark.parametrize(
+    ("said", "line"),
+    [
+        (
+            "F401 [*] `os` imported but unused\n --> a.py:1:8\n  |\n[*] 1 fixable with `--fix`.",
+            "F401 [*] `os` imported but unused --> a.py:1:8",
+        ),
+        (
+            "unformatted: File would be reformatted\n --> x.py:3:1\n1 file would be reformatted\nmake: *** Error 1",
+            "unformatted: File would be reformatted --> x.py:3:1",
+        ),
+        ('looking\na.py:3: error: No "x"  [name]\nFound 1 error in 1 file', 'a.py:3: error: No "x"  [name]'),
+        ("E   assert 1 == 2\nFAILED tests/test_a.py::test_b - 1\n1 failed", "FAILED tests/test_a.py::test_b - 1"),
+        ("Traceback (most recent call last):\n  File\nValueError: no\nended\nmake[1]: *** Error 1", "ValueError: no"),
+        ("one\n\nlast\nmake: *** [Makefile:3: gate] Error 3", "last"),
+        ("make: *** No rule to make target 'gate'.  Stop.", "make: *** No rule to make target 'gate'.  Stop."),
+        ("", "it said nothing"),
+    ],
+    ids=["ruff", "format", "mypy", "pytest", "python", "else the last", "make alone", "nothing"],
+)
+def test_of_a_gate_the_line_that_says_why_is_told(said: str, line: str) -> None:
+    """The first that looks like a fault, whichever program it is of, and not its last words or make's."""
+    assert headline(said.splitlines()) == line
 
 
 def begin(tmp_path: Path, *arguments: object) -> subprocess.Popen:
@@ -199,8 +274,9 @@ def test_interrupted_update_goes_on_with_what_is_not_done(
     before = [state(one) for one in found]
     said = end(begin(tmp_path, *found), number)
     if number == signal.SIGINT:
-        assert "not done: interrupted; fleet update --resume --report" in said
-        assert [rows(tmp_path)[one.name]["state"] for one in found] == ["good", "failed", "failed"]
+        assert [rows(tmp_path)[one.name]["state"] for one in found] == ["good", "left", "left"]
+        page = (tmp_path / "fleet-update/report.md").read_text()
+        assert ("Services: 1 good, 2 left." in page, "- not done" in page) == (True, False)
         assert [state(one) for one in found] == before
     made = [git(one, "branch", "--list", "--format=%(objectname)", BRANCH).strip() for one in found]
     assert [bool(commit) for commit in made] == [True, True, False]
@@ -209,7 +285,10 @@ def test_interrupted_update_goes_on_with_what_is_not_done(
     (tmp_path / "go").touch()
     refused = fleet("update", *found, "--gate", "gate")
     assert (refused.returncode, "expected --resume to go" in " ".join(refused.stderr.split())) == (2, True)
-    assert fleet("update", "--resume").returncode == 0
+    shown = re.search(r"^not done: interrupted; (.*) goes on$", said, re.MULTILINE)
+    assert bool(shown) == (number == signal.SIGINT)
+    on = subprocess.run(["sh", "-c", shown[1]], cwd=tmp_path, env=user_environment()) if shown else None
+    assert (on or fleet("update", "--resume")).returncode == 0
     told = rows(tmp_path)
     assert [told[one.name]["state"] for one in found] == ["good"] * 3
     assert told["s00"] == done["done"]
@@ -512,14 +591,25 @@ def test_how_to_works_as_written(grown: Callable[[int], list[Path]], tmp_path: P
     for name, service in zip(("orders", "payments"), grown(2), strict=True):
         service.rename(tmp_path / name)
     change(tmp_path / "payments", "ops/health.py", "WAIT = 9\n")
-    folder = tmp_path / "plumbline"
-    folder.mkdir()
-    (folder / "hooks").symlink_to(ROOT / "hooks")
+    folder, upstream = tmp_path / "plumbline", tmp_path / "upstream"
+    upstream.mkdir()
+    (upstream / "hooks").symlink_to(ROOT / "hooks")
+    commit_all(upstream, "the programs")
+    git(tmp_path, "clone", "--quiet", str(upstream), str(folder))
+    git(upstream, "tag", "v1.1.0")
     commands = pages.commands((ROOT / "docs/how-to/fleet.md").read_text(encoding="utf-8"))
-    assert len(commands) == 5
+    assert len(commands) == 6
     for command in commands:
         problem = pages.run(command, folder, user_environment())
         assert problem is None, problem
+    assert git(folder, "tag") == "v1.1.0\n"
+
+
+def test_how_to_says_what_to_do_with_each_result() -> None:
+    """Its table has every state that a report may have, and no other."""
+    table = (ROOT / "docs/how-to/fleet.md").read_text(encoding="utf-8").partition("| result | then |")[2]
+    cells = re.findall(r"^\| (`.*?) \|", table, re.MULTILINE)
+    assert sorted(re.findall(r"`(\w+)`", " ".join(cells))) == sorted(MEANS)
 
 
 def test_gate_that_takes_too_long_tells_what_it_said(tmp_path: Path) -> None:
@@ -531,8 +621,8 @@ def test_gate_that_takes_too_long_tells_what_it_said(tmp_path: Path) -> None:
     assert (tmp_path / "log").read_text().startswith("as far as this\n")
     assert is_gone(int((tmp_path / "child").read_text()))
     (one,), _ = services([tmp_path])
-    table = updated_table([unknown(one, "") | {"state": "gate", "gate": gate}], 0)
-    assert table.endswith("make gate fails: make took longer than 5 seconds")
+    table = updated_table([unknown(one, "") | {"state": "gate", "gate": gate | {"log": "log"}}], 0)
+    assert table.endswith("make gate fails: make took longer than 5 seconds (all of it: log)")
 
 
 def is_gone(process: int) -> bool:
