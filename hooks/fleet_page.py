@@ -55,7 +55,8 @@ def _afterwards(row: Row) -> list[str]:
     told = [f"- {one['version']}: BY HAND: {plain(words)}" for one in row["notes"] for words in one["manual"]]
     told += [f"- drift: `{plain(one['path'])}` is {one['what']}" for one in row["drift"]]
     for what in ("added", "removed"):
-        told += [f"- setting {what}: `{plain(name)}`" for name in row[f"settings_{what}"]]
+        if names := row[f"settings_{what}"]:
+            told += [f"- settings {what}: {', '.join(f'`{plain(name)}`' for name in names)}"]
     return told + [f"- {one['version']}: {plain(words)}" for one in row["notes"] for words in one["sees"]]
 
 

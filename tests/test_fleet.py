@@ -105,8 +105,8 @@ manual = ["Wait | twice."]
 TOLD = """\
 - 1.1.0: BY HAND: Wait | twice.
 - drift: `Makefile` is edited
-- setting added: `SERVER_PAUSE_SECONDS`
-- setting removed: `SERVER_DRAIN_SECONDS`
+- settings added: `SERVER_PAUSE_SECONDS`
+- settings removed: `SERVER_DRAIN_SECONDS`
 - 1.1.0: Health waits longer.
 """
 
