@@ -54,6 +54,7 @@ def _afterwards(row: Row) -> list[str]:
         return ["- notes of the releases: not to be had from the template"]
     told = [f"- {one['version']}: BY HAND: {plain(words)}" for one in row["notes"] for words in one["manual"]]
     told += [f"- drift: `{plain(one['path'])}` is {one['what']}" for one in row["drift"]]
+    told += [f"- ejected, and other in this release: `{plain(path)}`" for path in row["ejected"]]
     for what in ("added", "removed"):
         if names := row[f"settings_{what}"]:
             told += [f"- settings {what}: {', '.join(f'`{plain(name)}`' for name in names)}"]

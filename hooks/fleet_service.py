@@ -129,7 +129,7 @@ class Workshop:
         shutil.rmtree(whole.parent, ignore_errors=True)
 
     def ops(self, program: str, folder: Path, service: Service, held: Held, *arguments: str) -> Any:
-        """Run a program of template/ops, or one by its path, in a folder, and return the JSON it prints.
+        """Run a program of template/ops in a folder, and return the JSON it prints.
 
         Raises:
             NotToldError: it could not tell, or not do it.

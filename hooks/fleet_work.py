@@ -11,8 +11,7 @@ from fleet_service import Held, Workshop
 from fleet_template import NotToldError
 
 Row = dict[str, Any]
-SCRATCH = str(Path(__file__).resolve().with_name("fleet_scratch.py"))
-SEEN = ("changed", "conflicts", "losses", "lock", "drift", "settings_added", "settings_removed")
+SEEN = ("changed", "conflicts", "losses", "lock", "drift", "ejected", "settings_added", "settings_removed")
 # What an update has once its commit is made; what follows can be done again.
 MADE = ("from", "to", "branch", "commit", *SEEN)
 
@@ -59,7 +58,7 @@ def unknown(service: Service, why: str) -> Row:
     """The row of an update that was not done."""
     row: Row = {"service": service.name, "path": str(service.path), "state": "failed", "from": "", "to": ""}
     row |= {"branch": "", "commit": "", "changed": [], "conflicts": [], "losses": [], "lock": "", "gate": None}
-    row |= {"drift": [], "settings_added": [], "settings_removed": [], "notes": []}
+    row |= {"drift": [], "ejected": [], "settings_added": [], "settings_removed": [], "notes": []}
     return row | {"seconds": 0.0, "failed": why}
 
 
@@ -99,7 +98,7 @@ def _updated(
     if made:
         row |= made
     else:
-        told = shop.ops(SCRATCH, tree, service, held, *(["--anyway"] if wish.anyway else []))
+        told = shop.ops("update_scratch.py", tree, service, held, *(["--anyway"] if wish.anyway else []))
         if told is None:
             row["to"] = held.version
             return "newest"

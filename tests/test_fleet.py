@@ -216,7 +216,9 @@ def test_good_says_what_is_left_to_the_team(grown: Callable[[int], list[Path]], 
     assert (row["notes"], row["drift"]) == ([notes], [{"path": "Makefile", "what": "edited"}])
     assert (row["settings_added"], row["settings_removed"]) == (["SERVER_PAUSE_SECONDS"], ["SERVER_DRAIN_SECONDS"])
     assert TOLD in (tmp_path / "fleet-update/report.md").read_text()
-    told = as_markdown([row | {"notes": None}], ["gate"], "today")
+    assert row["ejected"] == []
+    told = as_markdown([row | {"ejected": ["ops/health.py"]}, row | {"notes": None}], ["gate"], "today")
+    assert "- ejected, and other in this release: `ops/health.py`\n" in told
     assert "- notes of the releases: not to be had from the template\n" in told
 
 

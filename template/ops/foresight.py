@@ -15,6 +15,7 @@ import copier
 import yaml
 from clean_tree import nothing_hidden, require_in_place
 from copies import tell
+from drift import drifts
 from leaving import plain
 from remains import settings_of
 from rendering import ANSWERS, ENDS, listed, read_answers, rendered, template_in_use
@@ -25,7 +26,8 @@ from repository import NO_HOOKS, git
 class Foresight:
     """Files that an update changes or cannot merge, what of the team's it would lose, settings that come or go.
 
-    `ejected` are the team's by `make eject`, and other in the new release: they stay as they are.
+    `ejected` are the team's by `make eject`, and other in the new release: they stay as they are. `drift` is what
+    `make drift` names, each with `path` and `what`.
     """
 
     changed: tuple[str, ...]
@@ -34,6 +36,7 @@ class Foresight:
     settings_added: tuple[str, ...]
     settings_removed: tuple[str, ...]
     ejected: tuple[str, ...]
+    drift: tuple[dict[str, str], ...]
 
 
 def foresee(data: Mapping[str, str]) -> Foresight:
@@ -60,6 +63,8 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
         tell(step)
         before = {path: (there / path).read_bytes() for path in _held(there) if (there / path).is_file()}
         was = settings_of(there)
+        spared = answers.get("ejected") or {}
+        drift = tuple({"path": one.path, "what": one.what} for one in drifts(fresh) if one.path not in spared)
         with nothing_hidden(there), template_in_use():
             copier.run_update(there, data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
         conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
@@ -68,7 +73,7 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
         now = settings_of(there)
         added, removed = tuple(sorted(now - was)), tuple(sorted(was - now))
     ejected = tuple(_other(answers, yaml.safe_load((there / ANSWERS).read_text("utf-8"))))
-    return Foresight(tuple(sorted(changed)), tuple(sorted(conflicts)), losses, added, removed, ejected)
+    return Foresight(tuple(sorted(changed)), tuple(sorted(conflicts)), losses, added, removed, ejected, drift)
 
 
 @contextmanager

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from clean_tree import require_committed
 from copies import NotDoneError
-from foresight import undisturbed, updated
+from foresight import Foresight, undisturbed, updated
 from rendering import ended, template_in_use
 from repository import NO_HOOKS, git, head, here, switch_back
 
@@ -28,18 +28,13 @@ MOST_FILES = 200
 
 
 @dataclass(frozen=True)
-class Proposal:
-    """A branch with the update: what it is called, what is to be settled by hand, what it changes."""
+class Proposal(Foresight):
+    """A branch with the update: what it is called, and what came of it; `lock` is what uv said if it failed."""
 
     branch: str
     before: str
     after: str
-    conflicts: tuple[str, ...]
-    changed: tuple[str, ...]
-    losses: tuple[str, ...] = ()
-    ejected: tuple[str, ...] = ()
-    lock: str = ""
-    """What uv said, where the lock could not be brought up to date."""
+    lock: str
 
     @property
     def title(self) -> str:
@@ -139,7 +134,7 @@ def proposed(branch: str, before: str, after: str) -> Proposal:
     lock = "" if "pyproject.toml" in seen.conflicts else locked()
     git("add", "--all", ".")
     changed = tuple(_paths("diff", "--name-only", "--relative", "--cached", "-z"))
-    return Proposal(branch, before, after, seen.conflicts, changed, seen.losses, seen.ejected, lock)
+    return Proposal(**vars(seen) | {"changed": changed}, branch=branch, before=before, after=after, lock=lock)
 
 
 def _paths(*arguments: str) -> list[str]:
