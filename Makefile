@@ -29,7 +29,7 @@ new: .tools/ready ## make your own service: make new DEST=../orders
 	@$(run) tests/new.py copy $(ARGS) --vcs-ref "$$(git describe --tags --abbrev=0 2>/dev/null || git rev-parse HEAD)" "$(CURDIR)" "$(DEST)"
 
 .PHONY: test
-test: .tools/tests ## run every check small, a quarter of an hour on two cores
+test: .tools/tests ## run every check small, half an hour on two cores
 	@$(run) -m pytest $(ARGS)
 
 .PHONY: soak

@@ -43,8 +43,9 @@ def interrupts() -> Iterator[None]:
             signal.signal(each, signal.SIG_IGN)
         raise KeyboardInterrupt
 
-    for each in _ENDS:
-        signal.signal(each, interrupt)
+    for each, handler in zip(_ENDS, before, strict=True):
+        if handler is not signal.SIG_IGN:  # as behind nohup
+            signal.signal(each, interrupt)
     try:
         yield
     finally:

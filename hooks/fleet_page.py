@@ -50,15 +50,15 @@ def _section(row: Row) -> list[str]:
 
 def _afterwards(row: Row) -> list[str]:
     """What the team does by hand, what `make drift` will name, what comes and goes with the releases."""
-    if row["notes"] is None:
-        return ["- notes of the releases: not to be had from the template"]
-    told = [f"- {one['version']}: BY HAND: {plain(words)}" for one in row["notes"] for words in one["manual"]]
+    notes = row["notes"] or []
+    told = [f"- {one['version']}: BY HAND: {plain(words)}" for one in notes for words in one["manual"]]
+    told += ["- notes of the releases: not to be had from the template"] if row["notes"] is None else []
     told += [f"- drift: `{plain(one['path'])}` is {one['what']}" for one in row["drift"]]
     told += [f"- ejected, and other in this release: `{plain(path)}`" for path in row["ejected"]]
     for what in ("added", "removed"):
         if names := row[f"settings_{what}"]:
             told += [f"- settings {what}: {', '.join(f'`{plain(name)}`' for name in names)}"]
-    return told + [f"- {one['version']}: {plain(words)}" for one in row["notes"] for words in one["sees"]]
+    return told + [f"- {one['version']}: {plain(words)}" for one in notes for words in one["sees"]]
 
 
 def _cell(value: object) -> str:

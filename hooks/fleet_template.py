@@ -76,17 +76,17 @@ def releases_of(listed: str) -> tuple[str, ...]:
 def notes_of(text: str) -> tuple[dict[str, Any], ...] | None:
     """What a list of releases says of each: what a service sees, and what its team does by hand."""
     try:
-        rows = tomllib.loads(text)["release"]
         return tuple(
-            {
-                "version": str(row["version"]),
-                "sees": [*map(str, row["sees"])],
-                "manual": [*map(str, row.get("manual", ()))],
-            }
-            for row in rows
+            {"version": str(row["version"]), "sees": _lines(row, "sees"), "manual": _lines(row, "manual")}
+            for row in tomllib.loads(text)["release"]
         )
     except (ValueError, KeyError, TypeError, AttributeError):
         return None
+
+
+def _lines(row: Mapping[str, Any], name: str) -> list[str]:
+    found = row.get(name, [])
+    return [found] if isinstance(found, str) else [str(one) for one in found]
 
 
 class Templates:

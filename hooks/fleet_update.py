@@ -20,6 +20,7 @@ from fleet_work import Row, Wish, left, unknown, updated
 
 GATES = ("setup", "check", "test")
 OWN = {"logs", ".gitignore", ".lock", "journal.partial"}
+FORM = 2  # of the rows in a journal: 2 has notes, drift and why a gate fails
 MARK = ".fleet"
 """Stands in a scratch folder, so that no other is ever removed."""
 
@@ -59,6 +60,7 @@ def begun(
         )
     journal.forget()
     asked = {"services": [str(one.path) for one in found], "gates": list(gates or GATES), "anyway": anyway}
+    asked["form"] = FORM
     journal.begin(
         asked | {"began": f"{datetime.now(UTC):%Y-%m-%d %H:%M} UTC", "scratch": journal.asked.get("scratch", [])}
     )
@@ -69,6 +71,8 @@ def _resumed(
     journal: Journal, report: Path, found: Sequence[Service], gates: Sequence[str], *, anyway: bool
 ) -> Journal:
     was = journal.asked
+    if was.get("form") != FORM:
+        raise typer.BadParameter(f"found a run of another version of this program in {report}, expected --again")
     if found and {str(one.path) for one in found} != set(was["services"]):
         raise typer.BadParameter(f"found other services than those of the run in {report}, expected the same or none")
     if (gates and list(gates) != was["gates"]) or (anyway and not was["anyway"]):

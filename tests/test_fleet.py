@@ -21,7 +21,7 @@ from fleet_programs import Programs, base_environment
 from fleet_report import MEANS, as_json, shown_table, updated_table
 from fleet_said import headline
 from fleet_service import Workshop
-from fleet_template import order, releases_of
+from fleet_template import notes_of, order, releases_of
 from fleet_work import unknown, untold
 from serving import signal_thread
 from test_drift import edit
@@ -219,7 +219,13 @@ def test_good_says_what_is_left_to_the_team(grown: Callable[[int], list[Path]], 
     assert row["ejected"] == []
     told = as_markdown([row | {"ejected": ["ops/health.py"]}, row | {"notes": None}], ["gate"], "today")
     assert "- ejected, and other in this release: `ops/health.py`\n" in told
+    assert told.count("- drift: `Makefile` is edited\n") == 2, "also where the template tells nothing"
     assert "- notes of the releases: not to be had from the template\n" in told
+    assert notes_of("[[release]]\nversion = '2'\nsees = 'One.'") == ({"version": "2", "sees": ["One."], "manual": []},)
+    journal = tmp_path / "fleet-update/journal.jsonl"
+    journal.write_text(journal.read_text().replace('"form": 2', '"form": 1'))
+    again = fleet("update", "--resume")
+    assert (again.returncode, "found a run of another version of this program" in again.stderr) == (2, True)
 
 
 @pytest.mark.parametrize(
@@ -234,13 +240,14 @@ def test_good_says_what_is_left_to_the_team(grown: Callable[[int], list[Path]], 
             "unformatted: File would be reformatted --> x.py:3:1",
         ),
         ('looking\na.py:3: error: No "x"  [name]\nFound 1 error in 1 file', 'a.py:3: error: No "x"  [name]'),
+        ("ValueError: logged\nFAILED tests/test_a.py::test_b - 1", "FAILED tests/test_a.py::test_b - 1"),
         ("E   assert 1 == 2\nFAILED tests/test_a.py::test_b - 1\n1 failed", "FAILED tests/test_a.py::test_b - 1"),
         ("Traceback (most recent call last):\n  File\nValueError: no\nended\nmake[1]: *** Error 1", "ValueError: no"),
         ("one\n\nlast\nmake: *** [Makefile:3: gate] Error 3", "last"),
         ("make: *** No rule to make target 'gate'.  Stop.", "make: *** No rule to make target 'gate'.  Stop."),
         ("", "it said nothing"),
     ],
-    ids=["ruff", "format", "mypy", "pytest", "python", "else the last", "make alone", "nothing"],
+    ids=["ruff", "format", "mypy", "logged", "pytest", "python", "else the last", "make alone", "nothing"],
 )
 def test_of_a_gate_the_line_that_says_why_is_told(said: str, line: str) -> None:
     """The first that looks like a fault, whichever program it is of, and not its last words or make's."""

@@ -121,7 +121,7 @@ def test_page_lists_the_situations() -> None:
     assert dict(rows) == {name: "refused" if word else "stays" for name, (_, word) in SITUATIONS.items()} | {
         "a release moves it by a migration of Copier's": "refused",
         # Before anything is tried, see test_update.py.
-        "a release brings a file of ours that git ignores": "refused",
+        "a file of ours that git ignores, here or in the release": "refused",
         "a file that git is told not to look at": "refused",
     }
 

@@ -624,6 +624,28 @@ def test_rehearsal_that_is_ended_takes_back_what_it_began_and_goes_no_further(fo
     assert said.endswith(ends)
 
 
+def test_rehearsal_begins_no_step_behind_a_signal(folder: Path) -> None:
+    """Which came between two: what was begun is taken back."""
+    edit(folder, "$ make boxes", "$ touch never")
+    (folder / "between.py").write_text(
+        "import os, signal, sys\nimport runbook, stepping\n"
+        "step = stepping.Run._step\n"
+        "def signalled(self, part, command):\n"
+        "    is_good = step(self, part, command)\n"
+        "    if command.text == 'touch box': os.kill(os.getpid(), signal.SIGTERM)\n"
+        "    return is_good\n"
+        "stepping.Run._step = signalled\n"
+        "sys.exit(runbook.main(['rehearse', 'box']))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "between.py"], cwd=folder, env=os.environ | {"PYTHONPATH": str(ROOT / "template/ops")},
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, check=False, timeout=60,
+    )  # fmt: skip
+    assert not any((folder / name).exists() for name in ("box", "never")), done.stdout + done.stderr
+    assert done.stdout.endswith("interrupted; not rehearsed any more: none\n1 of 1 rehearsed, 1 FAIL\n")
+    assert done.returncode == 1
+
+
 def test_secret_is_shown_nowhere(folder: Path) -> None:
     """Neither where a command prints it, nor in what differs, nor in the journal, nor when it does not fit."""
     edit(folder, "- **When:**", "- **Secret:** `LID` like `\\w{4,}`: the word\n- **When:**")

@@ -399,7 +399,7 @@ def test_file_of_ours_that_git_ignores_is_refused(service: Path, own_template: P
     before = whole(service)
     for target in ("update", "update-proposal"):
         code, _, wrong = run(service, target)
-        assert (code, "not done: git ignores ops/brandnew.py, which the release brings" in wrong) == (2, True), wrong
+        assert (code, "not done: git ignores ops/brandnew.py, which the template has" in wrong) == (2, True), wrong
         assert (service / "ops/brandnew.py").exists() == is_there
         assert whole(service) == before
     if is_there:
@@ -417,8 +417,30 @@ def test_file_of_a_feature_that_git_ignores_is_refused(service: Path) -> None:
     (service / "ops/make/rate_limit.mk").write_text("# own\n")
     code, _, wrong = run(service, "feature", "ADD=rate_limit")
     assert (code, "not done: git ignores ops/make/rate_limit.mk" in wrong) == (2, True), wrong
-    assert "back to what was committed: git restore --staged --worktree ." in wrong
     assert (service / "ops/make/rate_limit.mk").read_text() == "# own\n"
+    assert git(service, "status", "--porcelain") == ""
+
+
+def test_file_of_ours_that_is_ignored_and_not_committed_keeps_an_update_from_beginning(
+    service: Path, own_template: Path
+) -> None:
+    """A release that drops it would take the team's only copy away; one that is nowhere keeps nobody."""
+    for name in ("alerts.py", "health.py"):
+        git(service, "rm", "--quiet", "--cached", f"ops/{name}")
+    (service / "ops/health.py").unlink()
+    with (service / ".gitignore").open("a") as file:
+        file.write("ops/alerts.py\nops/health.py\n*.swp\n")
+    commit_all(service, "ignore them")
+    (service / "ops/alerts.py").write_text("own = True\n")
+    (service / "ops/editor.swp").write_text("own\n")
+    newer(own_template)
+    for target, arguments in (("update", ()), ("feature", ("REMOVE=rate_limit",))):
+        code, _, wrong = run(service, target, *arguments)
+        assert (code, "not done: git ignores ops/alerts.py, which the template has" in wrong) == (2, True), wrong
+    assert (service / "ops/alerts.py").read_text() == "own = True\n"
+    (service / "ops/alerts.py").unlink()
+    assert run(service, "update")[0] == 0
+    assert (service / "ops/editor.swp").read_text() == "own\n"
 
 
 @pytest.mark.parametrize("told", ["--skip-worktree", "--assume-unchanged"])
@@ -430,7 +452,10 @@ def test_file_that_git_is_told_not_to_look_at_keeps_an_update_from_beginning(
     git(service, "update-index", told, "mypy.ini")
     edit(service / "mypy.ini", "strict", "# only here\nstrict")
     code, _, wrong = run(service, "update")
-    assert (code, "not done: git is told not to look at mypy.ini; git update-index --no-skip" in wrong) == (2, True)
+    way = f"git update-index --no-{told.removeprefix('--')} mypy.ini"
+    assert (code, f"not done: git is told not to look at mypy.ini; {way}, then try again" in wrong) == (2, True)
+    subprocess.run(way.split(), cwd=service, check=True)
+    assert "not everything is committed (git status): mypy.ini" in run(service, "update")[2]
     assert "# only here" in (service / "mypy.ini").read_text()
 
 
@@ -489,11 +514,13 @@ def test_undo_sees_a_merge_however_it_was_made(service: Path, own_template: Path
     git(service, "switch", "--quiet", "main")
     git(service, "merge", "--quiet", "--squash", BRANCH)
     commit_all(service, "squashed")
-    (service / "note.txt").write_text("and on\n")
+    edit(service / ".copier-answers.yml", "ejected: {}", "ejected: {ops/asking.py: ours}")
     commit_all(service, "and on")
     code, _, wrong = run(service, "update", "ARGS=--undo")
     assert (code, "not done: main has the update by now" in wrong) == (2, True)
     assert git(service, "branch", "--list", BRANCH)
+    git(service, "branch", "--force", BRANCH, start)  # an update that conflicts has committed nothing
+    assert run(service, "update", "ARGS=--undo")[0] == 0, "what was never committed is not merged"
     assert run(service, "update", "ARGS=--dry")[0] == 2, "no option is guessed"
     assert "--undo goes alone" in run(service, "update", "ARGS=--undo --data owner=x")[2]
 
@@ -532,7 +559,7 @@ def test_feature_that_is_ended_half_way_says_the_way_back(service: Path, number:
             if line == "waiting\n":
                 os.killpg(program.pid, number)
         program.wait(60)
-    assert "half of it is in your files; back to what was committed: git restore" in said, said
+    assert "your files are changed; back to what was committed: git -C " in said, said
     assert program.returncode != 0
     assert whole(service) != before
     way = said.partition("back to what was committed: ")[2].splitlines()[0]

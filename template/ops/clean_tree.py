@@ -1,14 +1,15 @@
-"""What must hold of the working tree before Copier writes to it, and afterwards. Needs Copier."""
+"""What must hold of the working tree before Copier writes to it. Needs Copier."""
 
+import os
+import shlex
 import subprocess
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
 from copies import NotDoneError
 from references import is_ours, misplaced
-from rendering import ANSWERS
+from rendering import ANSWERS, listed
 from repository import git
 
 MARKER = "<<<<<<< before updating"
@@ -28,9 +29,11 @@ def require_committed() -> None:
         few = ", ".join(line[3:] for line in left[:3]) + (f" and {len(left) - 3} more" if len(left) > 3 else "")
         raise NotDoneError(f"not everything is committed (git status): {few}; commit or stash it, then try again", 2)
     for entry in git("ls-files", "-v", "-z", "--", ".").split("\0")[:-1]:
-        if entry[0] == "S" or entry[0].islower():
-            way = "git update-index --no-skip-worktree --no-assume-unchanged"
-            raise NotDoneError(f"git is told not to look at {entry[2:]}; {way} on it, commit, then try again", 2)
+        if (told := entry[0]) == "S" or told.islower():
+            flag = "--no-skip-worktree" if told in "Ss" else "--no-assume-unchanged"
+            is_absent = told in "Ss" and not os.path.lexists(entry[2:])
+            way = "git sparse-checkout disable" if is_absent else f"git update-index {flag} {shlex.quote(entry[2:])}"
+            raise NotDoneError(f"git is told not to look at {entry[2:]}; {way}, then try again", 2)
 
 
 def require_in_place(answers: Mapping[str, Any]) -> None:
@@ -39,27 +42,28 @@ def require_in_place(answers: Mapping[str, Any]) -> None:
         raise NotDoneError(f"{found} here; expected what is ours in its place: see updating.md", 2)
 
 
-@contextmanager
-def nothing_hidden(there: Path) -> Iterator[None]:
-    """Put back what Copier writes of ours where git ignores it, for a commit would lack it, and raise NotDoneError."""
-    before = _hidden(there)
-    written: set[str] = set()
-    try:
-        yield
-    finally:
-        written |= {path for path, held in _hidden(there).items() if before.get(path) != held}
-        for path in written:
-            (there / path).write_bytes(before[path]) if path in before else (there / path).unlink()
-    if written:
+def require_held(old: Path, new: Path) -> None:
+    """Raise NotDoneError where git ignores what is ours by one of these renders.
+
+    Copier would go over a file that is here, and no commit would hold one that comes.
+    """
+    held = set(git("ls-files", "-z").split("\0"))
+    there, coming = listed(old), listed(new)
+    hidden = {path for path in there | coming if path not in held and os.path.lexists(path)}
+    refuse_ignored(path for path in hidden | set(_ignored(coming - there - held)) if is_ours(path))
+
+
+def _ignored(paths: set[str]) -> list[str]:
+    asked = os.fsencode("".join(f"{path}\0" for path in paths))
+    done = subprocess.run(["git", "check-ignore", "-z", "--stdin"], input=asked, capture_output=True, check=False)
+    return os.fsdecode(done.stdout).split("\0")[:-1]
+
+
+def refuse_ignored(paths: Iterable[str]) -> None:
+    """Raise NotDoneError if there are any."""
+    if found := ", ".join(sorted(paths)):
         why = "git check-ignore -v says by which line; expected none for what is ours"
-        raise NotDoneError(f"git ignores {', '.join(sorted(written))}, which the release brings; {why}", 2)
-
-
-def _hidden(there: Path) -> dict[str, bytes]:
-    """What of ours git ignores, but for Python's caches."""
-    found = git("-C", str(there), "ls-files", "--others", "--ignored", "--exclude-standard", "-z").split("\0")[:-1]
-    ours = (path for path in found if is_ours(path) and "__pycache__" not in path and (there / path).is_file())
-    return {path: (there / path).read_bytes() for path in ours}
+        raise NotDoneError(f"git ignores {found}, which the template has; {why}", 2)
 
 
 def require_settled() -> None:

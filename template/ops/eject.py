@@ -64,8 +64,8 @@ def main() -> int:
     path = os.environ.get("FILE", "")
     try:
         is_new = eject(path, os.environ.get("REASON", ""))
-    except (NotDoneError, OSError, subprocess.CalledProcessError) as error:
-        print(f"not done: {error}", file=sys.stderr)
+    except (NotDoneError, OSError, subprocess.CalledProcessError, KeyboardInterrupt) as error:
+        print(f"not done: {str(error) or 'interrupted'}", file=sys.stderr)
         return error.code if isinstance(error, NotDoneError) else 1
     print(f"ejected: {path} is yours; no update brings or removes it" if is_new else f"ejected already: {path}")
     print(f"next: commit {ANSWERS}" if is_new else f"its reason stands in {ANSWERS}")

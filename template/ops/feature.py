@@ -6,13 +6,14 @@ Exit codes: 0 done or nothing to do, 1 not done, or a conflict to settle, 2 wron
 """
 
 import argparse
+import shlex
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from clean_tree import nothing_hidden, require_committed, require_in_place
+from clean_tree import require_committed, require_held, require_in_place
 from copies import NotDoneError
 from leaving import OURS, edited, modules, sweep
 from references import references
@@ -35,7 +36,6 @@ INSTEAD = {
         "anybody may come in there."
     )
 }
-BACK = "git restore --staged --worktree . && git clean -d --force ."
 AFTERWARDS = {"auth": "a route without `Public` or a guard makes `make test` red: docs/chassis/features/auth.md"}
 
 
@@ -71,11 +71,12 @@ def add(feature: str, *, with_sample: bool) -> int:
             return 0
     require_committed()
     require_in_place(answers)
-    with way_back(), nothing_hidden(Path()):
-        if not is_there:
-            update(wanted)
-        if with_sample:
-            with rendered(answers, without) as lean, rendered(answers, wanted) as full:
+    with way_back():
+        with rendered(answers, without) as lean, rendered(answers, wanted) as full:
+            require_held(lean, full)
+            if not is_there:
+                update(wanted)
+            if with_sample:
                 copy_missing(full, listed(full) - listed(lean))
         if conflicts():
             return 1
@@ -100,13 +101,14 @@ def remove(feature: str, *, is_sure: bool) -> int:
     require_unused(feature, git("ls-files", "-z", f"src/app/chassis/{feature}", f"tests/chassis/{feature}").split("\0"))
     wanted = [name for name in answers["features"] if name != feature]
     with rendered(answers, answers["features"]) as full, rendered(answers, wanted) as lean:
+        require_held(full, lean)
         leaving = {path for path in listed(full) - listed(lean) if path.startswith(OURS)}
         require_unused(feature, leaving)
         if not is_sure:
             require_unedited(feature, leaving, full)
         dropped = libraries(full) - libraries(lean)
         unread = settings_of(full) - settings_of(lean)
-    with way_back(), nothing_hidden(Path()):
+    with way_back():
         update(wanted)
         sweep(leaving)
         if conflicts():
@@ -147,8 +149,13 @@ def way_back() -> Iterator[None]:
         yield
     except BaseException:
         if git("status", "--porcelain", "--", "."):
-            print(f"half of it is in your files; back to what was committed: {BACK}", file=sys.stderr)
+            print(f"your files are changed; back to what was committed: {_back()}", file=sys.stderr)
         raise
+
+
+def _back() -> str:
+    here = shlex.quote(str(Path.cwd()))  # other folders of the repository may have what nobody committed
+    return f"git -C {here} restore --staged --worktree . && git -C {here} clean -d --force ."
 
 
 def conflicts() -> list[str]:
@@ -157,7 +164,7 @@ def conflicts() -> list[str]:
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)
         print(
             "settle them as docs/chassis/updating.md says, then make setup, make check, make test; then commit.\n"
-            f"Or go back: {BACK}",
+            f"Or go back: {_back()}",
             file=sys.stderr,
         )
     return found

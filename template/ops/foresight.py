@@ -13,10 +13,11 @@ from typing import Any
 
 import copier
 import yaml
-from clean_tree import nothing_hidden, require_in_place
+from clean_tree import refuse_ignored, require_held, require_in_place
 from copies import tell
 from drift import drifts
 from leaving import plain
+from references import is_ours
 from remains import settings_of
 from rendering import ANSWERS, ENDS, listed, read_answers, rendered, template_in_use
 from repository import NO_HOOKS, git
@@ -46,12 +47,12 @@ def foresee(data: Mapping[str, str]) -> Foresight:
         NotDoneError: Copier failed.
         subprocess.CalledProcessError: git did.
     """
-    with _worktree() as there:
+    with scratch_worktree() as there:
         return updated(there, "trying the update in a scratch worktree", data)
 
 
 def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({})) -> Foresight:
-    """Update this service, as it is committed, in the folder `there`, and compare; `step` is told before.
+    """Update this service in `there`, a folder that holds what is committed and no more; tell `step` before.
 
     Raises:
         NotDoneError: Copier failed, or would not see what stands in place of a file of ours.
@@ -65,8 +66,11 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
         was = settings_of(there)
         spared = answers.get("ejected") or {}
         drift = tuple({"path": one.path, "what": one.what} for one in drifts(fresh) if one.path not in spared)
-        with nothing_hidden(there), template_in_use():
+        require_held(fresh, fresh)
+        ignored = _ignored(there)
+        with template_in_use():
             copier.run_update(there, data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
+        refuse_ignored(path for path in _ignored(there) - ignored if is_ours(path))
         conflicts = set(_paths(there, "diff", "--name-only", "--relative", "--diff-filter=U"))
         changed = {*_paths(there, "diff", "--name-only", "--relative", "HEAD"), *_new(there)}
         losses = tuple(_losses(before, fresh, there, conflicts))
@@ -77,7 +81,7 @@ def updated(there: Path, step: str, data: Mapping[str, str] = MappingProxyType({
 
 
 @contextmanager
-def _worktree() -> Iterator[Path]:
+def scratch_worktree() -> Iterator[Path]:
     """This service as it is committed, elsewhere; gone afterwards, with what git remembers of it."""
     with tempfile.TemporaryDirectory() as folder:
         whole = Path(folder, "tree")
@@ -128,6 +132,10 @@ def _other(before: Mapping[str, Any], after: Mapping[str, Any]) -> Iterator[str]
             texts = [(folder / path).read_bytes() if (folder / path).is_file() else None for folder in (old, new)]
             if texts[0] != texts[1]:
                 yield path
+
+
+def _ignored(folder: Path) -> set[str]:
+    return set(_paths(folder, "ls-files", "--others", "--ignored", "--exclude-standard"))
 
 
 def _losses(before: dict[str, bytes], fresh: Path, there: Path, conflicts: set[str]) -> Iterator[str]:

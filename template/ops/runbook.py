@@ -113,19 +113,19 @@ def rehearse(procedures: list[Procedure], names: list[str], *, yes: bool) -> int
         procedure = left.pop(0)
         tell(procedure)
         all_of_it = [*needed(procedures, procedure), procedure]
-        runs = [Run(one, given(one.inputs, may_ask=False), seconds=REHEARSAL_SECONDS) for one in all_of_it]
+        runs = [Run(one, given(one.inputs, may_ask=False), seconds=REHEARSAL_SECONDS, came=came) for one in all_of_it]
         is_good = all(one.do() for one in runs)
         for one in (one for one in reversed(runs) if one.has_begun):
             is_good = one.take_back() and is_good
         bad += [] if is_good else [procedure.name]
         done += 1
         print(f"{'ok' if is_good else 'FAIL'}: {procedure.name}\n", flush=True)
-    if left:
-        say(f"interrupted; not rehearsed any more: {', '.join(one.name for one in left)}")
+    if came:
+        say(f"interrupted; not rehearsed any more: {', '.join(one.name for one in left) or 'none'}")
     print(f"{done} of {len(chosen)} rehearsed, {len(bad)} FAIL")
     for one in by_hand:
         print(f"  {one.name}: {one.fields['Rehearsed']}")
-    return 1 if bad or left else 0
+    return 1 if bad or came else 0
 
 
 def listing(procedures: list[Procedure]) -> Iterator[str]:

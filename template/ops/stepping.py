@@ -34,6 +34,7 @@ class Run:
     ask: Callable[[str], str] | None = None
     later: list[Input] = field(default_factory=list)  # what is asked for when a command wants it
     seconds: float | None = None  # the most a step may take; a person has Ctrl-C
+    came: list[int] = field(default_factory=list)  # signals: behind one no step is begun but a rollback's
     has_begun: bool = field(default=False, init=False)
     has_changed: bool = field(default=False, init=False)
     is_alone: bool = field(default=False, init=False)  # whoever was asked is gone
@@ -54,6 +55,9 @@ class Run:
         A rollback goes on behind a command that lacks its input, and when whoever was asked is gone.
         """
         for number, command in enumerate(commands, 1):
+            if self.came and part == "do":
+                yield False
+                return
             answer = self._answer(part, f"{step} {number} of {len(commands)}", command)
             if answer in {"q", "none"}:
                 yield False

@@ -4,7 +4,9 @@ import re
 import subprocess
 import tempfile
 import tomllib
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from rendering import read_answers
 
@@ -36,11 +38,16 @@ def _told(text: str, before: str, after: str) -> list[str]:
         ]
         found = []
         for row in rows:
-            found += [f"{row['version']}: {words}" for words in row["sees"]]
-            found += [f"{row['version']}: BY HAND: {words}" for words in row.get("manual", ())]
+            found += [f"{row['version']}: {words}" for words in _lines(row, "sees")]
+            found += [f"{row['version']}: BY HAND: {words}" for words in _lines(row, "manual")]
     except (ValueError, KeyError, TypeError):
         return ["notes of the releases: they cannot be read"]
     return found
+
+
+def _lines(row: Mapping[str, Any], name: str) -> list[str]:
+    found = row.get(name, [])
+    return [found] if isinstance(found, str) else [str(one) for one in found]
 
 
 def _order(version: str) -> tuple[int, ...]:

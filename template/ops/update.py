@@ -14,10 +14,9 @@ import json
 import subprocess
 import sys
 from collections.abc import Mapping
-from pathlib import Path
 
 import copier
-from clean_tree import nothing_hidden, require_committed, require_settled
+from clean_tree import require_committed, require_settled
 from copies import NotDoneError, tell
 from foresight import Foresight, foresee
 from new_answers import changed_answers
@@ -116,7 +115,7 @@ def _apply(begun: Begun, data: Mapping[str, str], before: str, after: str) -> in
     begun.save()
     git(*NO_HOOKS, "switch", "--quiet", "--create", begun.branch)
     tell(f"updating from {before} to {after}, on the branch {begun.branch}")
-    with nothing_hidden(Path()), template_in_use():
+    with template_in_use():
         copier.run_update(data=dict(data), skip_answered=True, defaults=True, overwrite=True, quiet=True)
     if found := unmerged():
         print("\n".join(f"conflict: {path}" for path in found), file=sys.stderr)

@@ -3,7 +3,7 @@
 Usage: uv tool run --from 'copier>=9.19.1,<10' python ops/update_proposal.py
 The branch is chassis-update-<release>, from what is checked out; the words are var/update-proposal.md and the message
 of the commit. Files that conflict are committed with their markers, for whoever settles them. Nothing is pushed, and
-what was checked out is checked out again.
+no file here is touched: a scratch worktree has the update.
 Exit codes: 0 a branch, or nothing to do; 1 a branch with conflicts or losses, or without a lock that fits; 2 not done.
 """
 
@@ -13,14 +13,15 @@ import re
 import subprocess
 import sys
 from collections.abc import Collection
+from contextlib import chdir
 from dataclasses import dataclass
 from pathlib import Path
 
 from clean_tree import require_committed
 from copies import NotDoneError
-from foresight import Foresight, undisturbed, updated
+from foresight import Foresight, scratch_worktree, updated
 from rendering import ended, template_in_use
-from repository import NO_HOOKS, git, head, here, switch_back
+from repository import NO_HOOKS, git, head
 
 PAGE = Path("var/update-proposal.md")
 IDENTITY = ("-c", "user.name=chassis update", "-c", "user.email=chassis-update@localhost")
@@ -105,20 +106,13 @@ def propose(elsewhere: Collection[str] = ()) -> Proposal | None:
         print(f"proposed already: the branch {branch}")
         return None
     git("add", "--update", "--", ".")  # changes nothing, and fails where another git is at work
-    was, start = here(), head()
-    git(*NO_HOOKS, "switch", "--quiet", "--create", branch)
-    try:
+    if "/" in os.environ.get("UV", ""):
+        os.environ["UV"] = str(Path(os.environ["UV"]).absolute())
+    with scratch_worktree() as there, chdir(there):
         proposal = proposed(branch, before, after)
         commit(proposal.title, proposal.page())
-    except BaseException:
-        with undisturbed():
-            # This folder alone: what else the repository holds may have changes that nobody committed.
-            git("restore", "--staged", "--worktree", f"--source={start}", "--", ".")
-            git("clean", "--quiet", "-d", "--force", "--", ".")
-            switch_back(was, start)
-            git("branch", "--quiet", "--delete", "--force", branch)
-        raise
-    switch_back(was, start)
+        made = head()
+    git("branch", "--no-track", branch, made)
     PAGE.parent.mkdir(exist_ok=True)
     PAGE.write_text(proposal.page(), encoding="utf-8")
     return proposal

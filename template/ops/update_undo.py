@@ -1,6 +1,7 @@
 """Where an update began, and the way back to it. Needs Copier."""
 
 import json
+import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -75,11 +76,19 @@ def _is_merged(begun: Begun) -> bool:
     if not git("branch", "--list", begun.branch):
         return True
     made = git("rev-parse", f"refs/heads/{begun.branch}").strip()
-    is_inside = made != begun.start and bool(git("branch", "--list", "--merged", tip, begun.branch))
+    if made == begun.start:  # nothing was committed, so nothing can be merged
+        return False
     was, now, there = (_answers(commit) for commit in (begun.start, tip, made))
-    return is_inside or (now != was and (now == there or now.get("_commit") != was.get("_commit")))
+    given = [name for name in there if there[name] != was.get(name)]
+    is_squashed = bool(given) and all(now.get(name) == there[name] for name in given)
+    return is_squashed or bool(git("branch", "--list", "--merged", tip, begun.branch))
 
 
 def _answers(commit: str) -> dict[str, Any]:
-    found = yaml.safe_load(git("show", f"{commit}:./{ANSWERS}"))
+    """What a commit was rendered from; empty where that cannot be told."""
+    done = subprocess.run(["git", "show", f"{commit}:./{ANSWERS}"], capture_output=True, check=False)
+    try:
+        found = yaml.safe_load(done.stdout)
+    except yaml.YAMLError:
+        found = None
     return found if isinstance(found, dict) else {}
