@@ -33,6 +33,17 @@ def note(page: Path, commit: str, outcome: str) -> str:
     return f"noted in {page}"
 
 
+def run(command: list[str]) -> tuple[int, str]:
+    """Run a command, show each line when it comes, and return its exit code and all it told: it may take an hour."""
+    lines = []
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:
+        assert process.stdout
+        for line in process.stdout:
+            print(line, end="", flush=True)
+            lines.append(line)
+    return process.returncode, "".join(lines)
+
+
 def main() -> int:
     """Run every test marked `soak`, note the outcome, and return pytest's exit code."""
     commit = git("describe", "--always") + (
@@ -48,13 +59,12 @@ def main() -> int:
         "--basetemp=.work/soak",
         "--hypothesis-show-statistics",
     ]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
-    sys.stdout.write(done.stdout + done.stderr)
-    summary = re.search(r"=* ?([^=\n]*?(?:passed|failed)[^=\n]*?) in ([\d.]+)s", done.stdout)
+    code, told = run(command)
+    summary = re.search(r"=* ?([^=\n]*?(?:passed|failed)[^=\n]*?) in ([\d.]+)s", told)
     result, seconds = summary.groups() if summary else ("could not run", "0")
-    examples = sum(int(count) for count in re.findall(r"(\d+) passing, ", done.stdout))
+    examples = sum(int(count) for count in re.findall(r"(\d+) passing, ", told))
     print(note(PAGE, commit, f"{result}, {examples} examples | {seconds}"))
-    return done.returncode
+    return code
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What this repository's documentation says is true: references match copier.yml and make, lessons work."""
 
+import os
 import re
 import shutil
 import signal
@@ -170,6 +171,20 @@ def test_soak_notes_committed_trees_only(tmp_path: Path) -> None:
     soak.note(new, "1.0.0", "10 passed | 1")
     assert new.read_text().startswith(f"{soak.HEAD}| 2")
     assert new.read_text().endswith(" | 1.0.0 | 10 passed | 1 |\n")
+
+
+def test_soak_shows_each_line_when_it_comes() -> None:
+    """It takes an hour: who waits sees what is done, and what failed, before the end."""
+    shell = "echo begun; read go; echo $go >&2; exit 3"
+    waits = f"import soak; code, told = soak.run(['sh', '-c', {shell!r}]); print(code, told.split())"
+    environment = {**os.environ, "PYTHONPATH": str(ROOT / "tests")}
+    command = [sys.executable, "-c", waits]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, env=environment
+    ) as process:
+        assert process.stdout.readline() == "begun\n"  # while it waits for us
+        rest, _ = process.communicate("went\n", timeout=60)
+    assert rest == "went\n3 ['begun', 'went']\n"
 
 
 def test_bench_page_names_every_section() -> None:
