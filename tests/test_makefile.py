@@ -1,6 +1,7 @@
 """The Makefile of a rendered service: sets itself up from nothing, says what it needs, takes the team's targets."""
 
 import os
+import re
 import shutil
 import subprocess
 from pathlib import Path
@@ -119,3 +120,13 @@ def test_check_leaves_out_what_make_brought(service: Path) -> None:
         )
         assert "foreign.py" not in done.stdout
         assert done.stdout
+
+
+def test_programs_leave_no_bytecode(render: Render) -> None:
+    """A full disk leaves it half written, and Python 3.11 imports nothing of it afterwards: no undo, no rollback."""
+    makefiles = [render("everything") / "Makefile", *(render("everything") / "ops/make").glob("*.mk")]
+    recipes = [
+        line for file in makefiles for line in file.read_text().splitlines() if re.search(r"^\t.* ops/\w+\.py", line)
+    ]
+    assert len(recipes) > 20
+    assert [line for line in recipes if " -B " not in line] == []

@@ -217,6 +217,26 @@ def test_settings_are_lost_by_no_rollback_done_twice(service: Service) -> None:
     assert runbook(service, "back", "start", "--yes").returncode == 0
 
 
+def test_bytecode_that_a_full_disk_cut_short_is_written_anew(service: Service) -> None:
+    """By the command of the page; the words it is found by are Python's."""
+    folder, environment = service
+    page = (folder / "docs/chassis/runbook/data.md").read_text()
+    words, command = re.findall(r"`(EOFError: .+?)`.*?^`(find .+?)`", page, re.DOTALL | re.MULTILINE)[0]
+    module = folder / "src/app/chassis/cli/main.py"
+    compiled = "import py_compile, sys; print(py_compile.compile(sys.argv[1]))"
+    compiling = [folder / ".venv/bin/python", "-c", compiled, module]
+    cut = Path(subprocess.run(compiling, capture_output=True, text=True, check=True).stdout.strip())
+    os.truncate(cut, cut.stat().st_size // 2)
+
+    def asked() -> subprocess.CompletedProcess[str]:
+        return subprocess.run(["make", "migrate"], cwd=folder, env=environment, capture_output=True, text=True)
+
+    assert asked().stderr.splitlines().count(words) == 1
+    subprocess.run(["sh", "-c", command], cwd=folder, env=environment, check=True)
+    assert not cut.exists()
+    assert asked().returncode == 0
+
+
 def test_failing_routes_are_counted(service: Service) -> None:
     """By the command of the page, as the log has them."""
     folder, environment = service

@@ -11,6 +11,8 @@ from pathlib import Path
 
 import pytest
 from conftest import commit_all, copy_service, git, release
+from copies import NotDoneError
+from rendering import template_in_use
 from test_drift import edit, run
 from tools import require, user_environment
 from updating import lessen
@@ -70,6 +72,19 @@ def test_newest_service_has_nothing_to_do(service: Path) -> None:
     assert run(service, "update", "ARGS=--dry-run --json")[:2] == (0, "null\n")
     assert run(service, "update", "ARGS=--json")[0] == 2
     assert whole(service) == before
+    assert not (service / "ops/__pycache__").exists()  # half written on a full disk it would stop the undo
+
+
+@pytest.mark.parametrize(
+    "told", ["[Errno 28] No space left on device", "fatal: 'index.lock' write error. Out of diskspace"]
+)
+def test_full_disk_is_told_as_such(told: str) -> None:
+    """Nothing is wrong with the template then."""
+    with (
+        pytest.raises(NotDoneError, match=f"^Copier failed: {re.escape(told)}; expected room on the disks"),
+        template_in_use(),
+    ):
+        raise OSError(told)
 
 
 def test_update_for_a_fleet_asks_for_a_scratch_worktree(service: Path, own_template: Path) -> None:

@@ -85,12 +85,19 @@ def template_in_use() -> Iterator[None]:
         raise NotDoneError(f"Copier reads UTF-8 alone; expected no file called otherwise, found {told}", 2) from error
     except Exception as error:  # Copier and git fail in many ways
         words = re.sub(r"://[^/@\s]*@", "://…@", (str(error).strip().splitlines() or [type(error).__name__])[-1])
-        expected = (
-            f"; expected at _src_path of {ANSWERS} the template with its git history, and in it _commit; git status "
-            "must be clean before another try"
-        )
-        is_answer = words.startswith(("Invalid choice", "Validation error"))
-        raise NotDoneError(f"Copier failed: {words.strip(' |')[:300]}{'' if is_answer else expected}") from error
+        raise NotDoneError(f"Copier failed: {words.strip(' |')[:300]}{_expected(words)}") from error
+
+
+def _expected(words: str) -> str:
+    """What would help, where Copier and git say only what failed."""
+    if words.startswith(("Invalid choice", "Validation error")):
+        return ""
+    if re.search(r"No space left|Out of diskspace|Disk quota exceeded", words):
+        return "; expected room on the disks of this service and of TMPDIR"
+    return (
+        f"; expected at _src_path of {ANSWERS} the template with its git history, and in it _commit; git status "
+        "must be clean before another try"
+    )
 
 
 def ended(do: Callable[[], int]) -> int:

@@ -5,11 +5,11 @@ FROM_TOOLS := tool run --quiet --python '>=3.11' --from
 
 .PHONY: secrets
 secrets: $(filter .tools/%,$(UV))  ## Look for secrets in every file that git holds, and in every commit that no tag holds
-	@"$(UV)" $(FROM_TOOLS) 'detect-secrets>=1.5,<2' python -X utf8 ops/secret_scan.py
+	@"$(UV)" $(FROM_TOOLS) 'detect-secrets>=1.5,<2' python -B -X utf8 ops/secret_scan.py
 
 .PHONY: sbom
 sbom: $(filter .tools/%,$(UV))  ## Write what the service is made of into var/sbom.cdx.json, as CycloneDX
-	@UV="$(UV)" python3 ops/sbom.py $(ARGS)
+	@UV="$(UV)" python3 -B ops/sbom.py $(ARGS)
 
 # A setting of the run wins, such as RANDOM_CASES=5000.
 .PHONY: thorough
@@ -22,12 +22,12 @@ thorough: $(READY)  ## Run every test, the long ones of our tools too, and send 
 
 .PHONY: self-audit
 self-audit: $(READY) $(filter .tools/%,$(UV))  ## Start the service on an empty database, audit it, stop it; ARGS="--strict" as in make audit
-	@UV="$(UV)" $(PYTHON) ops/self_audit.py $(ARGS)
+	@UV="$(UV)" $(PYTHON) -B ops/self_audit.py $(ARGS)
 
 .PHONY: update-proposal
 update-proposal: $(filter .tools/%,$(UV))  ## Put the template's newest release on a branch, conflicts and all; var/update-proposal.md lists them
-	@UV="$(UV)" "$(UV)" $(FROM_TOOLS) 'copier>=9.19.1,<10' python ops/update_proposal.py
+	@UV="$(UV)" "$(UV)" $(FROM_TOOLS) 'copier>=9.19.1,<10' python -B ops/update_proposal.py
 
 .PHONY: update-request
 update-request: $(filter .tools/%,$(UV))  ## In CI: propose the newest release as a pull or merge request
-	@UV="$(UV)" "$(UV)" $(FROM_TOOLS) 'copier>=9.19.1,<10' python ops/update_request.py
+	@UV="$(UV)" "$(UV)" $(FROM_TOOLS) 'copier>=9.19.1,<10' python -B ops/update_request.py

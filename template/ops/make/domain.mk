@@ -12,4 +12,4 @@ domain: export DOMAIN_NAME := $(if $(filter command,$(origin NAME)),$(value NAME
 domain: export DOMAIN_ONE := $(if $(filter command,$(origin ONE)),$(value ONE))
 domain: export DOMAIN_FIELDS := $(if $(filter command,$(origin FIELDS)),$(value FIELDS))
 domain: $(READY)  ## Add a domain with routes, table and tests: make domain NAME=orders FIELDS="title:text(1..80) price:decimal"
-	@$(PYTHON) ops/domain.py
+	@$(PYTHON) -B ops/domain.py
