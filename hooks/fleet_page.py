@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 
-from fleet_report import INDENT, MEANS, Row, by_hand, plain
+from fleet_report import INDENT, MEANS, Row, numbers, plain
 
 MOST_FILES = 20
 
@@ -18,8 +18,8 @@ def as_markdown(rows: Sequence[Row], gates: Sequence[str], began: str) -> str:
         "|---|---|---|---|---|---|---|---|---|---|",
     ]
     for row in rows:
-        cells = [row["service"], row["from"], row["to"], row["branch"], row["commit"][:12], len(row["changed"])]
-        cells += [len(row["drift"]), by_hand(row), row["state"], row["seconds"]]
+        cells = [row["service"], row["from"], row["to"], row["branch"], row["commit"][:12]]
+        cells += [*numbers(row), row["state"], row["seconds"]]
         told.append(f"| {' | '.join(map(_cell, cells))} |")
     told += ["", *(f"- {state}: {MEANS[state]}" for state in MEANS if state in states), ""]
     for row in rows:

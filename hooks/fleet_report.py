@@ -72,10 +72,7 @@ def _releases(row: Row) -> tuple[str, str]:
 def updated_table(rows: Sequence[Row], width: int) -> str:
     """The table of `fleet update`; what somebody has to look at stands below its row."""
     head = ("service", "from", "to", "files", "drift", "manual", "seconds", "result")
-    cells = []
-    for row in rows:
-        numbers = (str(len(row["changed"])), str(len(row["drift"])), by_hand(row), f"{row['seconds']:.0f}")
-        cells.append((row["service"], *_releases(row), *numbers, row["state"]))
+    cells = [(row["service"], *_releases(row), *numbers(row), f"{row['seconds']:.0f}", row["state"]) for row in rows]
     return _table(head, cells, [list(_troubles(row)) for row in rows], width)
 
 
@@ -90,9 +87,12 @@ def _troubles(row: Row) -> Iterator[str]:
         yield f"make {row['gate']['target']} fails: {row['gate']['why']} (all of it: {row['gate']['log']})"
 
 
-def by_hand(row: Row) -> str:
-    """How many steps the releases leave to the team."""
-    return "?" if row["notes"] is None else str(sum(len(one["manual"]) for one in row["notes"]))
+def numbers(row: Row) -> tuple[str, str, str]:
+    """How many files change, are edited, and steps the releases leave to the team; ? where that is not known."""
+    if row["state"] in UNDONE:
+        return "?", "?", "?"
+    manual = "?" if row["notes"] is None else str(sum(len(one["manual"]) for one in row["notes"]))
+    return str(len(row["changed"])), str(len(row["drift"])), manual
 
 
 def line(row: Row) -> str:

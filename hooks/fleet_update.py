@@ -14,7 +14,7 @@ from fleet_journal import Journal
 from fleet_list import Service, services
 from fleet_page import as_markdown
 from fleet_programs import Programs, base_environment
-from fleet_report import as_json, by_hand, exit_code, line, updated_table
+from fleet_report import as_json, exit_code, line, numbers, updated_table
 from fleet_service import Workshop
 from fleet_work import Row, Wish, left, unknown, updated
 
@@ -110,7 +110,7 @@ def _tell(report: Path, rows: list[Row], asked: Row) -> None:
     _write(report / "report.json", as_json(rows, began=asked["began"], gates=asked["gates"]))
     _write(report / "report.md", as_markdown(rows, asked["gates"], asked["began"]))
     typer.echo(updated_table(rows, shutil.get_terminal_size((0, 0)).columns))
-    steps = sum(int(count) for row in rows if (count := by_hand(row)) != "?")
+    steps = sum(int(count) for row in rows if (count := numbers(row)[-1]) != "?")
     typer.echo(f"written: {report / 'report.md'} and report.json beside it; manual steps: {steps}")
 
 

@@ -286,6 +286,7 @@ def test_interrupted_update_goes_on_with_what_is_not_done(
         assert [rows(tmp_path)[one.name]["state"] for one in found] == ["good", "left", "left"]
         page = (tmp_path / "fleet-update/report.md").read_text()
         assert ("Services: 1 good, 2 left." in page, "- not done" in page) == (True, False)
+        assert re.findall(r"\| (\?) \| (\?) \| (\?) \| left \|", page) == [("?", "?", "?")] * 2  # 0 would be untrue
         assert [state(one) for one in found] == before
     made = [git(one, "branch", "--list", "--format=%(objectname)", BRANCH).strip() for one in found]
     assert [bool(commit) for commit in made] == [True, True, False]

@@ -99,6 +99,8 @@ def _require(name: str, what: str, example: str) -> None:
 
 
 def _singular(many: str) -> str:
+    if re.search(r"(^|_)[a-z]ies$", many):  # ties, but also skies
+        return ""
     for ending, instead in _SINGULARS:
         if many.endswith(ending):
             return many.removesuffix(ending) + instead if instead or ending == "s" else ""
