@@ -22,9 +22,11 @@ import pytest
 from sqlalchemy import event, text
 
 from app.chassis.database import ReadWork, WriteWork, idempotency
+from app.chassis.database.cleaning import cleaning
 from app.chassis.database.engine import Database
 from app.chassis.database.migrations import migrate
 from app.chassis.database.settings import DatabaseSettings
+from app.chassis.database.work import is_cancelled
 from app.chassis.testing import Answer, Client, ServiceProcess
 from app.chassis.testing.databases import execute
 
@@ -192,6 +194,27 @@ def test_callers_have_keys_of_their_own_for_a_time(database_url: str) -> None:
 
     asyncio.run(migrate(Database(settings)))
     asyncio.run(asyncio.wait_for(scenario(), 30))
+
+
+def test_cleaner_that_commits_just_then_ends_with_the_service(database_url: str) -> None:
+    """A commit goes on to its end whoever is cancelled; then there is no next one."""
+    settings = DatabaseSettings(database_url=database_url)
+
+    async def scenario() -> None:
+        database, commits = Database(settings), asyncio.Event()
+
+        async def forget(work: WriteWork) -> bool:
+            event.listen(work.session.sync_session, "before_commit", lambda _: commits.set())
+            await work.session.execute(text("DELETE FROM chassis_idempotency_keys"))
+            return True  # and more, for ever
+
+        async with cleaning(database, "idempotency", forget, every_seconds=0):
+            await commits.wait()
+        assert not is_cancelled()  # for it took too long
+        await database.close()
+
+    asyncio.run(migrate(Database(settings)))
+    asyncio.run(asyncio.wait_for(scenario(), 10))
 
 
 @pytest.mark.engines("postgresql")  # SQLite's writers come one after the other

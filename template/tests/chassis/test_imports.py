@@ -4,6 +4,7 @@ import asyncio
 import os
 import random
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Sequence
@@ -12,7 +13,8 @@ from pathlib import Path
 from typing import Any, BinaryIO, cast
 
 import pytest
-from sqlalchemy import func, select, text
+from sqlalchemy import event, func, select, text
+from sqlalchemy.orm import Session
 
 from app.chassis.about import project_root
 from app.chassis.data.imports.check import Target, checked
@@ -22,7 +24,7 @@ from app.chassis.data.imports.run import Import
 from app.chassis.database import WriteWork
 from app.chassis.database.engine import Database
 from app.chassis.database.settings import DatabaseSettings
-from tests.chassis.import_program import ImportedThing, Row, bring_in, prepare
+from tests.chassis.import_program import ImportedThing, Row, bring_in, prepare, target
 
 pytestmark = [pytest.mark.engines("sqlite", "postgresql"), pytest.mark.thorough]
 
@@ -89,6 +91,28 @@ def _started(url: str, path: Path) -> "subprocess.Popen[str]":
     command = [sys.executable, "-m", "tests.chassis.import_program", url, str(path)]
     environment = os.environ | {"PYTHONPATH": os.pathsep.join(("src", "."))}
     return subprocess.Popen(command, cwd=project_root(), env=environment, stdout=subprocess.PIPE, text=True)  # noqa: S603  # our own program
+
+
+def test_interrupt_in_the_middle_of_a_commit_ends_the_import(url: str, tmp_path: Path) -> None:
+    """The chunk is saved, the next one is not begun, and the same command goes on."""
+    path = tmp_path / "a.csv"
+    path.write_text("code,size\na,1\nb,2\nc,3\n", encoding="utf-8")
+
+    once = [signal.SIGINT]  # a second one ends it whatever it does
+
+    def interrupt(session: Session) -> None:
+        if once and not session.in_nested_transaction():
+            signal.raise_signal(once.pop())
+
+    async def store(work: WriteWork, rows: Sequence[Row]) -> None:
+        await target.store(work, rows)
+        event.listen(work.session.sync_session, "before_commit", interrupt)
+
+    with pytest.raises(KeyboardInterrupt):
+        bring_in(url, path, chunk_rows=1, to=Target("things", Row, store))
+    assert things(url) == {"a": 1}
+    bring_in(url, path, chunk_rows=1)
+    assert things(url) == {"a": 1, "b": 2, "c": 3}
 
 
 def test_import_twice_changes_nothing(url: str, tmp_path: Path) -> None:

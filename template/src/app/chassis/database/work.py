@@ -14,10 +14,16 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.chassis.database.engine import Database
 from app.chassis.errors import ServiceError
 
-__all__ = ["ReadWork", "WriteWork"]
+__all__ = ["ReadWork", "WriteWork", "is_cancelled"]
 
 
 _FAREWELL_SECONDS = 5.0  # for a connection that is given up in the middle of a commit
+
+
+def is_cancelled() -> bool:
+    """Whether this task was asked to end: a commit goes on to its end, and who works in a loop asks afterwards."""
+    task = asyncio.current_task()
+    return task is not None and task.cancelling() > 0
 
 
 class ReadWork:

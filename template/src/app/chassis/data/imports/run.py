@@ -3,6 +3,7 @@
 May import check, database, errors, reader, rejects.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -18,6 +19,7 @@ from app.chassis.database.engine import Database
 from app.chassis.database.failures import DATABASE_ERRORS, told
 from app.chassis.database.imported import ImportedFile
 from app.chassis.database.revisions import pending_rooms
+from app.chassis.database.work import is_cancelled
 from app.chassis.errors import ServiceError
 
 __all__ = ["Import", "Target"]
@@ -87,6 +89,8 @@ class Import:
             for chunk in _chunks(reader, self.chunk_rows, self.state.done_bytes):
                 await self._save(chunk)
                 on_progress(self.state.done_bytes)
+                if is_cancelled():
+                    raise asyncio.CancelledError  # Ctrl-C, which the commit did not hear
             await self._save([], is_last=True)
         finally:
             self._rejects.close()
